@@ -1,0 +1,230 @@
+"""Reading a predictions table: label, score and prediction checked and typed by the task."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+
+from tidegate.config import Model
+from tidegate.errors import ConfigError, DataError
+from tidegate.metrics.base import Part
+from tidegate.metrics.data import Predictions, canonical
+from tidegate.tables import Column, Table, Want
+
+
+def read_predictions(
+    table: Table,
+    model: Model,
+    *,
+    parts: Iterable[Part],
+    slices: Iterable[str] = (),
+    extra: Iterable[tuple[str, Want]] = (),
+    partial_labels: bool = False,
+) -> Predictions:
+    """Read and check the columns that a decision needs, in one pass.
+
+    Args:
+        table: the predictions table.
+        model: gives the task and the names of the columns.
+        parts: which parts are needed.
+        slices: columns that slices are made of.
+        extra: further columns that metrics read, each with the kind that it is read as.
+        partial_labels: leave out the rows whose label is missing, rather than refuse the table.
+
+    Raises:
+        ConfigError: the config does not name a column that is needed.
+        DataError: a column is missing, a label is missing, a score is no probability, or the table has no rows.
+    """
+    if model.task is None:
+        raise ConfigError("`task:` is missing in the config: write binary, multiclass or regression")
+    needed = set(parts)
+    if "prediction" in needed and model.columns.prediction is None:
+        # Without a column of its own the prediction follows from the score.
+        needed.add("score")
+    extra = list(extra)
+    columns = table.read([*_wanted(model, needed), *((name, "category") for name in slices), *extra])
+    rows = table.rows
+    if rows == 0:
+        raise DataError(f"{table.path} has no rows")
+    if partial_labels:
+        label = columns[_wanted_label(model)]
+        known = np.flatnonzero(~label.missing)
+        columns, rows = {key: column.take(known) for key, column in columns.items()}, len(known)
+    made = _Maker(table.path, model, columns)
+    return Predictions(
+        task=model.task,
+        rows=rows,
+        classes=made.classes(needed),
+        label=made.label() if "label" in needed else None,
+        prediction=made.prediction() if "prediction" in needed else None,
+        score=made.score() if "score" in needed and model.task != "regression" else None,
+        latency=made.finite(_named(model.columns.latency, "latency")) if "latency" in needed else None,
+        columns={(name, want): made.measured(name, want) for name, want in extra},
+        slices={name: columns[name, "category"] for name in slices},
+    )
+
+
+def _wanted_label(model: Model) -> tuple[str, Want]:
+    return _named(model.columns.label, "label"), "number" if model.task == "regression" else "category"
+
+
+def _wanted(model: Model, parts: set[Part]) -> Iterator[tuple[str, Want]]:
+    names = model.columns
+    value: Want = "number" if model.task == "regression" else "category"
+    if "label" in parts:
+        yield _wanted_label(model)
+    if "prediction" in parts and names.prediction is not None:
+        yield names.prediction, value
+    if "score" in parts and model.task != "regression":
+        if names.score is None:
+            raise ConfigError(
+                "`columns.score:` is missing in the config: name the column with the probability"
+            )
+        for name in names.score.values() if isinstance(names.score, dict) else [names.score]:
+            yield name, "number"
+    if "latency" in parts:
+        yield _named(names.latency, "latency"), "number"
+
+
+def _named(column: str | None, part: str) -> str:
+    if column is None:
+        raise ConfigError(
+            f"`columns.{part}:` is missing in the config: name the column of the predictions table"
+        )
+    return column
+
+
+class _Maker:
+    """Turns raw columns into the arrays of :class:`Predictions`."""
+
+    def __init__(self, path: str, model: Model, columns: Mapping[tuple[str, Want], Column]) -> None:
+        self.path = path
+        self.model = model
+        self.columns = columns
+        self._classes: tuple[str, ...] = ()
+
+    def classes(self, parts: set[Part]) -> tuple[str, ...]:
+        if self.model.task == "multiclass":
+            names = self.model.columns
+            found = {canonical(v) for v in names.score} if isinstance(names.score, dict) else set()
+            for part, name in (("label", names.label), ("prediction", names.prediction)):
+                if part in parts and name is not None:
+                    found |= {canonical(level) for level in self.columns[name, "category"].levels}
+            self._classes = tuple(sorted(found))
+        elif self.model.task == "binary":
+            self._classes = self._binary_classes()
+        return self._classes
+
+    def _binary_classes(self) -> tuple[str, ...]:
+        names = self.model.columns
+        present: list[tuple[str, Want]] = [
+            (name or "", "category") for name in (names.label, names.prediction)
+        ]
+        column = next((self.columns[key] for key in present if key in self.columns), None)
+        declared = names.positive
+        positive = "1" if declared is None else canonical(declared)
+        found = sorted({canonical(level) for level in column.levels}) if column is not None else []
+        if len(found) > 2:
+            raise DataError(
+                f"{self.path}: column {column.name if column else ''!r} has {len(found)} values"
+                f" ({', '.join(found[:5])}, ...): a binary label has two; use `task: multiclass`, or mend the table"
+            )
+        if positive not in found and (
+            len(found) == 2 or (len(found) == 1 and found != ["0"] and declared is None)
+        ):
+            raise DataError(
+                f"{self.path}: column {column.name if column else ''!r} holds {' and '.join(map(repr, found))}, and"
+                f" {positive!r} counts as positive: set `columns.positive:` to the value that does"
+            )
+        negative = next((value for value in found if value != positive), "0" if positive != "0" else "1")
+        return (negative, positive)
+
+    def label(self) -> np.ndarray:
+        return self._coded(_named(self.model.columns.label, "label"))
+
+    def prediction(self) -> np.ndarray:
+        name = self.model.columns.prediction
+        if name is not None:
+            return self._coded(name)
+        if self.model.task == "regression":
+            raise ConfigError(
+                "`columns.prediction:` is missing in the config: name the column of the predicted number"
+            )
+        score = self.score()
+        if self.model.task == "multiclass":
+            return np.argmax(score, axis=1).astype(np.int32)
+        return (score >= self.model.columns.threshold).astype(np.int32)
+
+    def _coded(self, name: str) -> np.ndarray:
+        column = self.columns[name, "number" if self.model.task == "regression" else "category"]
+        if self.model.task == "regression":
+            bad = ~np.isfinite(column.values)
+            self._refuse(bad, name, "is missing or not a finite number")
+            return column.values
+        self._refuse(column.missing, name, "is missing")
+        position = {value: i for i, value in enumerate(self._classes)}
+        codes = [position.get(canonical(level), -1) for level in column.levels]
+        if -1 in codes:
+            unknown = column.levels[codes.index(-1)]
+            raise DataError(
+                f"{self.path}: column {name!r} holds {unknown!r}, which is none of the classes"
+                f" {', '.join(self._classes[:10])}"
+            )
+        return np.array(codes, dtype=np.int32)[column.values]
+
+    def score(self) -> np.ndarray:
+        names = self.model.columns.score
+        if isinstance(names, str):
+            if self.model.task == "multiclass":
+                raise ConfigError(
+                    "`columns.score:` for multiclass is a mapping {class: column with its probability}"
+                )
+            return self._probability(names)
+        if names is None:
+            raise LookupError("the score is read only where its columns are named")
+        by_class = {canonical(label): column for label, column in names.items()}
+        missing = [label for label in self._classes if label not in by_class]
+        if missing:
+            raise ConfigError(
+                f"`columns.score:` has no column for class {missing[0]!r}, which occurs in {self.path}"
+            )
+        scores = np.column_stack([self._probability(by_class[label]) for label in self._classes])
+        off = np.abs(scores.sum(axis=1) - 1) > 1e-3
+        if off.any():
+            row = int(np.argmax(off))
+            raise DataError(
+                f"{self.path}: the class probabilities of row {row + 1} sum to {scores[row].sum():.6g}, not 1"
+                f" ({int(off.sum()):,} such rows)"
+            )
+        return scores
+
+    def finite(self, name: str) -> np.ndarray:
+        """Numbers, of which some may be missing."""
+        values = self.columns[name, "number"].values
+        self._refuse(np.isinf(values), name, "is infinite")
+        return values
+
+    def measured(self, name: str, want: Want) -> Column:
+        """A column that a metric is taken of."""
+        if want == "number":
+            self.finite(name)
+        return self.columns[name, want]
+
+    def _probability(self, name: str) -> np.ndarray:
+        values = self.columns[name, "number"].values
+        self._refuse(np.isnan(values), name, "is missing or NaN")
+        outside = (values < 0) | (values > 1)
+        if outside.any():
+            row = int(np.argmax(outside))
+            raise DataError(
+                f"{self.path}: column {name!r} must hold probabilities between 0 and 1, but row {row + 1} holds"
+                f" {values[row]:.6g} ({int(outside.sum()):,} such rows): write probabilities, not raw scores"
+            )
+        return values
+
+    def _refuse(self, bad: np.ndarray, name: str, what: str) -> None:
+        if bad.any():
+            raise DataError(
+                f"{self.path}: column {name!r} {what} in {int(bad.sum()):,} rows, the first of them"
+                f" row {int(np.argmax(bad)) + 1}:"
+                " every row needs one; leave such rows out before judging"
+            )
