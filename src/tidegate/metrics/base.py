@@ -1,0 +1,121 @@
+"""What a metric is: a name, a direction, the tasks it fits, an estimate per slice and a paired comparison per slice."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from tidegate.metrics.data import Groups, Predictions
+from tidegate.stats.results import Interval
+from tidegate.tables import Want
+
+BINARY = frozenset({"binary"})
+CLASSES = frozenset({"binary", "multiclass"})
+NUMBERS = frozenset({"regression"})
+ALL_TASKS = CLASSES | NUMBERS
+
+Part = Literal["label", "prediction", "score", "latency"]
+LABEL_AND_PREDICTION: frozenset[Part] = frozenset({"label", "prediction"})
+LABEL_AND_SCORE: frozenset[Part] = frozenset({"label", "score"})
+
+Options = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A metric on one slice.
+
+    Attributes:
+        value: None when it cannot be computed, for the reason in `problem`.
+        interval: two-sided, when a confidence was asked for.
+        rows: the rows the metric stands on (for recall, the positives).
+    """
+
+    value: float | None
+    rows: int
+    interval: Interval | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """A metric of two models on the same rows of one slice.
+
+    Attributes:
+        delta: candidate minus production, turned so that positive means the candidate is better.
+        interval: of `delta`, two-sided.
+        p_value: two-sided, of no difference.
+        p_better: confidence (one-sided) that the candidate is better.
+        method: in words, for the report.
+    """
+
+    candidate: float | None
+    production: float | None
+    rows: int
+    delta: float | None = None
+    interval: Interval | None = None
+    p_value: float | None = None
+    p_better: float | None = None
+    standard_error: float | None = None
+    method: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric(ABC):
+    """One metric.
+
+    Attributes:
+        better: ``higher``, ``lower``, or ``neither`` where only the user can tell.
+        parts: which parts of the table it reads.
+        options: config keys it needs besides its name (``column``, ``by``).
+    """
+
+    name: str
+    tasks: frozenset[str]
+    better: Literal["higher", "lower", "neither"]
+    parts: frozenset[Part] = frozenset()
+    options: frozenset[str] = frozenset()
+
+    @property
+    def sign(self) -> int:
+        """What a raw difference is multiplied by so that positive means better."""
+        return -1 if self.better == "lower" else 1
+
+    def columns(self, options: Options) -> dict[str, Want]:
+        """Further columns that it reads under these options, and as which kind."""
+        return {}
+
+    @abstractmethod
+    def estimate(
+        self, data: Predictions, groups: Groups, options: Options, confidence: float | None
+    ) -> list[Estimate]:
+        """The metric on each group; intervals only when `confidence` is given."""
+
+    @abstractmethod
+    def compare(
+        self,
+        candidate: Predictions,
+        production: Predictions,
+        groups: Groups,
+        options: Options,
+        confidence: float,
+    ) -> list[Paired]:
+        """Candidate against production, row by row the same examples, on each group."""
+
+
+def finite_bounds(interval: Interval | None) -> tuple[float, float] | None:
+    """The bounds as they are published: an interval that the data cannot bound on both sides is none."""
+    if interval is None or not (math.isfinite(interval.low) and math.isfinite(interval.high)):
+        return None
+    return interval.low, interval.high
+
+
+def needed(values: np.ndarray | None) -> np.ndarray:
+    """A part of the table that the metric declared and so was read."""
+    if values is None:
+        raise LookupError("a metric reads a part of the table that it does not declare in `parts`")
+    return values

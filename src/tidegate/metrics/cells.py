@@ -1,0 +1,193 @@
+"""Metrics that are functions of the confusion matrix: all slices from one count of the joint cells."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from tidegate.metrics.base import Estimate, Metric, Options, Paired, needed
+from tidegate.metrics.data import Groups, Predictions
+from tidegate.stats.bootstrap import CELLS_METHOD, RESAMPLES, cell_interval, cell_paired
+from tidegate.stats.intervals import clopper_pearson, t_quantile
+from tidegate.stats.paired import proportion_difference_from_counts
+from tidegate.stats.results import Interval, PairedResult
+
+Cells = np.ndarray
+"""Counts, shape (..., K, K): label by prediction."""
+# Only the spread of the draws is used: 999 give it within 2%, and with many classes more would take minutes.
+_FEWEST_RESAMPLES = 999
+_CELL_DRAWS = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellMetric(Metric):
+    """A function of the confusion matrix.
+
+    Attributes:
+        value: cells to values, shape (..., K, K) to (...); NaN where it does not exist.
+        support: cells to the rows that the metric stands on, shape (..., K, K) to (...).
+        undefined: why it does not exist, in words, when it does not.
+        proportion: the metric is a share of its support with these successes, shape (..., K, K) to (...).
+        given_label: the support depends on the label alone, so that both models share it and the comparison is one of
+            paired proportions.
+    """
+
+    value: Callable[[Cells], np.ndarray]
+    support: Callable[[Cells], np.ndarray]
+    undefined: str
+    proportion: Callable[[Cells], np.ndarray] | None = None
+    given_label: bool = False
+
+    def estimate(
+        self, data: Predictions, groups: Groups, options: Options, confidence: float | None
+    ) -> list[Estimate]:
+        """See :meth:`Metric.estimate`; shares get exact intervals, the rest a bootstrap of the cells."""
+        k = len(data.classes)
+        cells = count_cells(groups, [needed(data.label), needed(data.prediction)], k)
+        supports = self.support(cells)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            values = self.value(cells)
+        return [
+            self._estimate(cells[g], float(values[g]), int(supports[g]), confidence)
+            for g in range(groups.count)
+        ]
+
+    def _estimate(self, cells: Cells, value: float, support: int, confidence: float | None) -> Estimate:
+        if math.isnan(value):
+            return Estimate(None, support, problem=self.undefined if cells.sum() else "the slice has no rows")
+        interval = None if confidence is None else self._interval(cells, support, confidence)
+        return Estimate(value, support, interval)
+
+    def _interval(self, cells: Cells, support: int, confidence: float) -> Interval:
+        if self.proportion is not None:
+            return clopper_pearson(float(self.proportion(cells)), support, confidence=confidence)
+        k = cells.shape[-1]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return cell_interval(
+                cells.ravel(),
+                lambda flat: self.value(flat.reshape(*flat.shape[:-1], k, k)),
+                confidence=confidence,
+            )
+
+    def compare(
+        self,
+        candidate: Predictions,
+        production: Predictions,
+        groups: Groups,
+        options: Options,
+        confidence: float,
+    ) -> list[Paired]:
+        """See :meth:`Metric.compare`; paired proportions where both share the support, else a bootstrap."""
+        k = len(candidate.classes)
+        first, second = needed(candidate.prediction), needed(production.prediction)
+        same = bool(np.array_equal(first, second))
+        joint = count_cells(groups, [needed(candidate.label), first, second], k)
+        return [self._compare(joint[g], confidence, same=same) for g in range(groups.count)]
+
+    def _compare(self, joint: np.ndarray, confidence: float, *, same: bool) -> Paired:
+        of_candidate, of_production = joint.sum(axis=-1), joint.sum(axis=-2)
+        support = int(min(self.support(of_candidate), self.support(of_production)))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            a, b = float(self.value(of_candidate)), float(self.value(of_production))
+            if math.isnan(a) or math.isnan(b):
+                problem = self.undefined if joint.sum() else "the slice has no rows"
+                return Paired(_known(a), _known(b), support, problem=problem)
+            result = (
+                self._paired_share(joint, support, confidence, same=same)
+                if self.proportion is not None and self.given_label
+                else self._bootstrap(joint, confidence, same=same)
+            )
+        return oriented(result, self.sign, a, b, support)
+
+    def _paired_share(
+        self, joint: np.ndarray, support: int, confidence: float, *, same: bool
+    ) -> PairedResult:
+        if self.proportion is None:
+            raise LookupError("a paired share needs a proportion")
+        # Whether a cell counts as a success depends on label and prediction alone: ask for each pair once.
+        k = joint.shape[0]
+        hit = self.proportion(np.eye(k * k).reshape(k * k, k, k)).reshape(k, k)
+        discordant = hit[:, :, None] - hit[:, None, :]
+        won, lost = int(joint[discordant > 0].sum()), int(joint[discordant < 0].sum())
+        return proportion_difference_from_counts(won, lost, support, confidence=confidence, same=same)
+
+    def _bootstrap(self, joint: np.ndarray, confidence: float, *, same: bool) -> PairedResult:
+        # Of the k * k * k cells few are occupied when there are many classes.
+        occupied = np.flatnonzero(joint)
+        label, first, second = np.unravel_index(occupied, joint.shape)
+        if not same and (first == second).all():
+            return self._undecided(joint.sum(axis=-1), confidence)
+        counts = joint.ravel()[occupied]
+        k = joint.shape[0]
+        return cell_paired(
+            counts,
+            self._of_joint(label, first, k),
+            self._of_joint(label, second, k),
+            confidence=confidence,
+            n_resamples=min(RESAMPLES, max(_FEWEST_RESAMPLES, _CELL_DRAWS // len(occupied))),
+        )
+
+    def _of_joint(
+        self, label: np.ndarray, prediction: np.ndarray, k: int
+    ) -> Callable[[np.ndarray], np.ndarray]:
+        """The metric of one model from counts of occupied joint cells, shape (..., C) to (...)."""
+        cell = label * k + prediction
+        order = np.argsort(cell, kind="stable")
+        found, starts = np.unique(cell[order], return_index=True)
+
+        def statistic(counts: np.ndarray) -> np.ndarray:
+            cells = np.zeros((*counts.shape[:-1], k * k))
+            cells[..., found] = np.add.reduceat(counts[..., order], starts, axis=-1)
+            return self.value(cells.reshape(*counts.shape[:-1], k, k))
+
+        return statistic
+
+    def _undecided(self, cells: Cells, confidence: float) -> PairedResult:
+        """Models that differ, only not on these rows: as many differing rows as may well have been missed.
+
+        The score interval of no discordant row in n is z squared over n to each side (Tango 1998); here in units of
+        what the most influential row would change.
+        """
+        k = cells.shape[-1]
+        rows = np.flatnonzero(cells)
+        moved = np.repeat(cells.ravel()[None, :], len(rows) * k, axis=0)
+        source, target = np.repeat(rows, k), (rows[:, None] // k * k + np.arange(k)).ravel()
+        np.add.at(moved, (np.arange(len(moved)), source), -1)
+        np.add.at(moved, (np.arange(len(moved)), target), 1)
+        change = np.abs(self.value(moved.reshape(-1, k, k)) - self.value(cells))
+        z = t_quantile(confidence, math.inf)
+        error = z * float(np.nanmax(change))
+        return PairedResult(0.0, -z * error, z * error, 1.0, error, CELLS_METHOD, int(cells.sum()))
+
+
+def count_cells(groups: Groups, codes: list[np.ndarray], k: int) -> np.ndarray:
+    """Counts of each combination of codes in each group, shape (G, k, ..., k), in one pass over the rows."""
+    index = groups.codes.astype(np.int64)
+    inside = index >= 0
+    for code in codes:
+        index = index * k + code
+    shape = (groups.count, *[k] * len(codes))
+    size = int(np.prod(shape))
+    counted = index if inside.all() else index[inside]
+    return np.bincount(counted, minlength=size).reshape(shape)
+
+
+def oriented(result: PairedResult, sign: int, candidate: float, production: float, rows: int) -> Paired:
+    """A raw difference turned so that positive means the candidate is better."""
+    turned = -result if sign < 0 else result
+    return Paired(
+        candidate=candidate,
+        production=production,
+        rows=rows,
+        delta=turned.estimate,
+        interval=Interval(turned.low, turned.high),
+        p_value=turned.p_value,
+        p_better=turned.p_better,
+        standard_error=turned.standard_error,
+        method=turned.method,
+    )
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value

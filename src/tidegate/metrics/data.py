@@ -1,0 +1,134 @@
+"""What metrics are computed on: predictions in memory, and the slices of their rows."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from tidegate.tables import Column, Level, Want
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """What a model said about `rows` examples, and what was true.
+
+    Attributes:
+        task: ``binary``, ``multiclass`` or ``regression``.
+        rows: number of examples n.
+        classes: binary: (negative, positive); multiclass: the sorted class names, as text.
+        label: (n,) int8/int32 class codes, or float64 for regression; None when not read.
+        prediction: (n,) same coding as `label`; None when not read.
+        score: binary (n,) and multiclass (n, K) probabilities; None when not read.
+        latency: (n,) float64, NaN where unknown; None when not read.
+        columns: further columns by name and the kind that a metric reads them as.
+        slices: further columns by name, as categories.
+    """
+
+    task: str
+    rows: int
+    classes: tuple[str, ...] = ()
+    label: np.ndarray | None = None
+    prediction: np.ndarray | None = None
+    score: np.ndarray | None = None
+    latency: np.ndarray | None = None
+    columns: Mapping[tuple[str, Want], Column] = field(default_factory=dict)
+    slices: Mapping[str, Column] = field(default_factory=dict)
+
+    def take(self, rows: np.ndarray) -> "Predictions":
+        """The examples at `rows`, in their order."""
+
+        def pick(values: np.ndarray | None) -> np.ndarray | None:
+            return None if values is None else values[rows]
+
+        return replace(
+            self,
+            rows=len(rows),
+            label=pick(self.label),
+            prediction=pick(self.prediction),
+            score=pick(self.score),
+            latency=pick(self.latency),
+            columns={key: column.take(rows) for key, column in self.columns.items()},
+            slices={name: column.take(rows) for name, column in self.slices.items()},
+        )
+
+    def recoded(self, classes: tuple[str, ...]) -> "Predictions":
+        """The same with codes into `classes`, which must contain all of its own."""
+        if classes == self.classes:
+            return self
+        lookup = np.array([classes.index(name) for name in self.classes], dtype=np.int32)
+
+        def code(values: np.ndarray | None) -> np.ndarray | None:
+            return None if values is None else lookup[values]
+
+        score = self.score
+        if score is not None:
+            score = np.zeros((self.rows, len(classes)))
+            score[:, lookup] = self.score
+        return replace(
+            self, classes=classes, label=code(self.label), prediction=code(self.prediction), score=score
+        )
+
+
+@dataclass(frozen=True)
+class Groups:
+    """A partition of rows into slices.
+
+    Attributes:
+        codes: (n,) group of each row, -1 for rows in no group.
+        slices: per group its ``{column: value}``, or None for the group of all rows.
+    """
+
+    codes: np.ndarray
+    slices: tuple[dict[str, Level | None] | None, ...]
+
+    @classmethod
+    def everything(cls, rows: int) -> "Groups":
+        """One group of all rows."""
+        return cls(np.zeros(rows, dtype=np.int32), (None,))
+
+    @classmethod
+    def of_column(cls, column: Column, values: Iterable[Level] | None = None) -> "Groups":
+        """One group per value of a category; missing values are a group when they occur.
+
+        Args:
+            column: a category.
+            values: only these, in this order; one that never occurs is an empty group.
+        """
+        if values is None:
+            codes = column.values
+            slices: list[dict[str, Level | None] | None] = [{column.name: level} for level in column.levels]
+            if (codes < 0).any():
+                codes = np.where(codes < 0, len(slices), codes)
+                slices.append({column.name: None})
+            return cls(codes, tuple(slices))
+        wanted = list(values)
+        position = {canonical(value): i for i, value in enumerate(wanted)}
+        lookup = np.array(
+            [position.get(canonical(level), -1) for level in column.levels] + [-1], dtype=np.int32
+        )
+        return cls(lookup[column.values], tuple({column.name: value} for value in wanted))
+
+    @property
+    def count(self) -> int:
+        """Number of groups."""
+        return len(self.slices)
+
+    @cached_property
+    def members(self) -> tuple[np.ndarray, ...]:
+        """Row numbers of each group, in row order."""
+        if self.count == 1 and not (self.codes < 0).any():
+            return (np.arange(len(self.codes)),)
+        order = np.argsort(self.codes, kind="stable")
+        bounds = np.searchsorted(self.codes[order], np.arange(self.count + 1))
+        return tuple(order[bounds[g] : bounds[g + 1]] for g in range(self.count))
+
+
+def canonical(value: Level | None) -> str:
+    """One spelling for values that mean the same: ``1``, ``1.0``, ``True`` and ``"1"``; text is left alone."""
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    text = str(value)
+    return {"true": "1", "false": "0"}.get(text.lower(), text)

@@ -1,0 +1,115 @@
+"""Metrics of the order that a score gives: area under the ROC curve and average precision."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from tidegate.metrics.base import Estimate, Metric, Options, Paired, needed
+from tidegate.metrics.cells import oriented
+from tidegate.metrics.data import Groups, Predictions
+from tidegate.metrics.resampled import ResampledMetric
+from tidegate.metrics.rows import Linearised, SmoothMetric
+from tidegate.stats.auc import auc_interval, delong, delong_paired, placement_influence, roc_auc
+from tidegate.stats.bootstrap import Statistic
+
+_ONE_CLASS = "all rows are of one class"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _MacroAuc(SmoothMetric):
+    """Mean of the one-against-rest areas (Provost & Domingos 2000) over all classes."""
+
+    undefined: str = "a class has no rows, or all of them"
+
+    def linearise(self, data: Predictions) -> Linearised:
+        """See :meth:`SmoothMetric.linearise`."""
+        label, score = needed(data.label), needed(data.score)
+        value, influence = 0.0, np.zeros(data.rows)
+        for k in range(len(data.classes)):
+            truth = label == k
+            if truth.all() or not truth.any():
+                return Linearised(math.nan, influence)
+            value += roc_auc(truth, score[:, k])
+            influence += placement_influence(truth, score[:, k])
+        return Linearised(value / len(data.classes), influence / len(data.classes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RocAuc(Metric):
+    """Area under the ROC curve; for several classes the mean of one against the rest."""
+
+    @property
+    def _macro(self) -> _MacroAuc:
+        return _MacroAuc(name=self.name, tasks=self.tasks, better=self.better, parts=self.parts)
+
+    def estimate(
+        self, data: Predictions, groups: Groups, options: Options, confidence: float | None
+    ) -> list[Estimate]:
+        """See :meth:`Metric.estimate`; DeLong's variance on the logit scale."""
+        if data.task == "multiclass":
+            return self._macro.estimate(data, groups, options, confidence)
+        label, score = needed(data.label) == 1, needed(data.score)
+        return [self._estimate(label[rows], score[rows], confidence) for rows in groups.members]
+
+    def _estimate(self, label: np.ndarray, score: np.ndarray, confidence: float | None) -> Estimate:
+        rows = len(label)
+        if rows == 0 or label.all() or not label.any():
+            return Estimate(None, rows, problem=_ONE_CLASS if rows else "the slice has no rows")
+        if confidence is None:
+            return Estimate(roc_auc(label, score), rows)
+        result = delong(label, score)
+        return Estimate(result.auc, rows, auc_interval(result, confidence=confidence))
+
+    def compare(
+        self,
+        candidate: Predictions,
+        production: Predictions,
+        groups: Groups,
+        options: Options,
+        confidence: float,
+    ) -> list[Paired]:
+        """See :meth:`Metric.compare`; paired DeLong."""
+        if candidate.task == "multiclass":
+            return self._macro.compare(candidate, production, groups, options, confidence)
+        label = needed(candidate.label) == 1
+        a, b = needed(candidate.score), needed(production.score)
+        return [self._compare(label[rows], a[rows], b[rows], confidence) for rows in groups.members]
+
+    def _compare(self, label: np.ndarray, a: np.ndarray, b: np.ndarray, confidence: float) -> Paired:
+        rows = len(label)
+        if rows == 0 or label.all() or not label.any():
+            return Paired(None, None, rows, problem=_ONE_CLASS if rows else "the slice has no rows")
+        result = delong_paired(label, a, b, confidence=confidence)
+        return oriented(result, self.sign, roc_auc(label, a), roc_auc(label, b), rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AveragePrecision(ResampledMetric):
+    """Mean precision over the recall steps, without interpolation, as scikit-learn defines it."""
+
+    undefined: str = "no row is labelled positive"
+
+    def statistic(self, data: Predictions) -> Statistic:
+        """See :meth:`ResampledMetric.statistic`."""
+        label, score = needed(data.label) == 1, needed(data.score)
+        order = np.argsort(-score, kind="stable")
+        ends = np.append(np.flatnonzero(np.diff(score[order])), data.rows - 1)
+        # Precision counts only where a tie of scores holds a positive.
+        hits = np.flatnonzero(label[order])
+        step = np.unique(np.searchsorted(ends, hits))
+        last, starts = ends[step], np.searchsorted(hits, np.append(-1, ends)[step], side="right")
+        positives = order[hits]
+
+        def value(weights: np.ndarray) -> np.ndarray:
+            if len(hits) == 0:
+                return np.full(len(weights), np.nan)
+            seen = np.cumsum(weights[:, order], axis=1)[:, last]
+            gained = np.add.reduceat(weights[:, positives], starts, axis=1)
+            found = np.cumsum(gained, axis=1)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                precision = np.where(seen > 0, found / seen, 0.0)
+                result: np.ndarray = (precision * gained).sum(axis=1) / found[:, -1]
+            return result
+
+        return value

@@ -1,0 +1,59 @@
+"""Regression metrics, by scikit-learn's names and definitions."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from tidegate.metrics.base import LABEL_AND_PREDICTION, NUMBERS, Metric, Options, needed
+from tidegate.metrics.data import Predictions
+from tidegate.metrics.rows import Linearised, RowMean, SmoothMetric
+
+
+def _errors(data: Predictions) -> np.ndarray:
+    result: np.ndarray = needed(data.label) - needed(data.prediction)
+    return result
+
+
+def _absolute_error(data: Predictions, options: Options) -> np.ndarray:
+    return np.abs(_errors(data))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _RootMeanSquaredError(SmoothMetric):
+    undefined: str = "there are no rows"
+
+    def linearise(self, data: Predictions) -> Linearised:
+        squares = _errors(data) ** 2
+        mean = float(squares.mean())
+        root = math.sqrt(mean)
+        return Linearised(root, (squares - mean) / (2 * root) if root else np.zeros(data.rows))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _R2(SmoothMetric):
+    undefined: str = "the label is the same in every row"
+
+    def linearise(self, data: Predictions) -> Linearised:
+        label, squares = needed(data.label), _errors(data) ** 2
+        deviations = (label - label.mean()) ** 2
+        error, variance = float(squares.mean()), float(deviations.mean())
+        if variance == 0:
+            return Linearised(math.nan, squares)
+        ratio = error / variance
+        return Linearised(1 - ratio, (ratio * (deviations - variance) - (squares - error)) / variance)
+
+
+METRICS: list[Metric] = [
+    RowMean(
+        name="mean_absolute_error",
+        tasks=NUMBERS,
+        better="lower",
+        parts=LABEL_AND_PREDICTION,
+        values=_absolute_error,
+    ),
+    _RootMeanSquaredError(
+        name="root_mean_squared_error", tasks=NUMBERS, better="lower", parts=LABEL_AND_PREDICTION
+    ),
+    _R2(name="r2", tasks=NUMBERS, better="higher", parts=LABEL_AND_PREDICTION),
+]
