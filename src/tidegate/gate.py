@@ -1,0 +1,132 @@
+"""The gate: checks in, verdicts out. Deterministic, and pure: reads no file and writes none."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tidegate.config import Check
+from tidegate.metrics.base import Estimate, finite_bounds
+from tidegate.metrics.data import Predictions
+from tidegate.slices import groupings
+from tidegate.tables import Level
+from tidegate.wording import name_slice, number, plural
+
+Verdict = Literal["pass", "fail", "inconclusive", "skipped"]
+Slice = Mapping[str, Level | None] | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One metric on one slice against one threshold; the fields are those of the JSON document."""
+
+    metric: str
+    column: str | None
+    slice: Slice
+    value: float | None
+    ci: tuple[float, float] | None
+    confidence: float | None
+    threshold: dict[str, float]
+    rows: int
+    verdict: Verdict
+    detail: str
+
+    @property
+    def subject(self) -> str:
+        """What was judged, in words."""
+        of = f" of {self.column}" if self.column else ""
+        return f"{self.metric}{of}{name_slice(self.slice)}"
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """The decision of the gate with everything it rests on."""
+
+    decision: Literal["pass", "fail", "inconclusive"]
+    reasons: list[str]
+    checks: list[CheckResult]
+
+
+def judge(data: Predictions, checks: Sequence[Check]) -> GateResult:
+    """Judge a predictions table.
+
+    A metric that cannot be computed fails, unless its slice is under `min_rows`, which is `skipped`. A table on which
+    nothing could be judged is `inconclusive`, never a pass.
+    """
+    results = [result for check in checks for result in _judge_check(data, check)]
+    return _decide(results)
+
+
+def _judge_check(data: Predictions, check: Check) -> Iterable[CheckResult]:
+    options = metric_options(check)
+    for groups in groupings(data, check.slices):
+        estimates = check.definition.estimate(data, groups, options, check.confidence)
+        for where, estimate in zip(groups.slices, estimates, strict=True):
+            yield _judge_estimate(check, where, estimate)
+
+
+def metric_options(use: Any) -> dict[str, str]:
+    """The options of a metric as the config gives them."""
+    return {name: getattr(use, name) for name in use.definition.options}
+
+
+def _judge_estimate(check: Check, where: Slice, estimate: Estimate) -> CheckResult:
+    verdict, detail = _verdict(check, estimate)
+    return CheckResult(
+        metric=check.metric,
+        column=check.column or check.by,
+        slice=where,
+        value=estimate.value,
+        ci=finite_bounds(estimate.interval),
+        confidence=check.confidence,
+        threshold={"min": check.min} if check.min is not None else {"max": check.max or 0.0},
+        rows=estimate.rows,
+        verdict=verdict,
+        detail=detail,
+    )
+
+
+def _verdict(check: Check, estimate: Estimate) -> tuple[Verdict, str]:
+    # An explicit min_rows says that thin slices are expected; without one, a slice that has no rows is a mistake.
+    if check.min_rows is not None and estimate.rows < check.min_rows:
+        return "skipped", f"{plural(estimate.rows, 'row')}, fewer than min_rows {check.min_rows}"
+    if estimate.value is None:
+        return "fail", f"cannot be computed: {estimate.problem}"
+    low, high = estimate.value, estimate.value
+    if check.confidence is not None:
+        if estimate.interval is None:
+            return "inconclusive", "no interval can be computed, so the bound cannot clear the threshold"
+        low, high = estimate.interval.low, estimate.interval.high
+    sign, threshold = (1, check.min) if check.min is not None else (-1, check.max)
+    limit = sign * (threshold or 0.0)
+    worst, best = min(sign * low, sign * high), max(sign * low, sign * high)
+    side = "at least" if sign > 0 else "at most"
+    if worst >= limit:
+        return "pass", ""
+    asked = f"{side} {number(threshold)} is asked"
+    if check.confidence is None:
+        return "fail", f"{number(estimate.value)}, {asked}"
+    interval = f"{number(estimate.value)} [{number(low)}, {number(high)}] at {check.confidence:.0%}"
+    if best < limit:
+        return "fail", f"{interval}, {asked}"
+    return (
+        "inconclusive",
+        f"{interval} does not clear the threshold: {asked} of the bound; more rows would settle it",
+    )
+
+
+def _decide(results: list[CheckResult]) -> GateResult:
+    counts = Counter(result.verdict for result in results)
+    judged = len(results) - counts["skipped"]
+    reasons = [f"{r.subject}: {r.detail}" for r in results if r.verdict == "fail"]
+    reasons += [f"{r.subject}: {r.detail}" for r in results if r.verdict == "inconclusive"]
+    if counts["fail"]:
+        return GateResult("fail", reasons, results)
+    if counts["inconclusive"]:
+        return GateResult("inconclusive", reasons, results)
+    if not judged:
+        return GateResult(
+            "inconclusive", ["no check could be judged: every slice is under its min_rows"], results
+        )
+    skipped = f"; {plural(counts['skipped'], 'check')} skipped under min_rows" if counts["skipped"] else ""
+    return GateResult("pass", [f"all {plural(judged, 'check')} passed{skipped}"], results)
