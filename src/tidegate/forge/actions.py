@@ -1,0 +1,93 @@
+"""What a GitHub Actions runner tells a step, and how a step answers it."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tidegate.errors import UsageError
+
+SUMMARY_LIMIT = 1_000_000
+"""GitHub refuses a step summary of over 1 MiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actions:
+    """The runner's environment; the token stays out of ``repr``."""
+
+    inside: bool
+    repository: str
+    api_url: str
+    server_url: str
+    sha: str
+    workflow: str
+    run_url: str | None
+    event: Mapping[str, Any] = field(repr=False)
+    ref_name: str
+    token: str = field(repr=False)
+    output: Path | None
+    summary: Path | None
+
+    @classmethod
+    def from_environ(cls, environment: Mapping[str, str]) -> "Actions":
+        """Read the runner's variables; outside a runner most are empty."""
+        server = environment.get("GITHUB_SERVER_URL") or "https://github.com"
+        repository = environment.get("GITHUB_REPOSITORY", "")
+        run = environment.get("GITHUB_RUN_ID")
+        return cls(
+            inside=environment.get("GITHUB_ACTIONS") == "true",
+            repository=repository,
+            api_url=environment.get("GITHUB_API_URL") or "https://api.github.com",
+            server_url=server,
+            sha=environment.get("GITHUB_SHA", ""),
+            workflow=environment.get("GITHUB_WORKFLOW", ""),
+            run_url=f"{server}/{repository}/actions/runs/{run}" if repository and run else None,
+            event=_event(environment.get("GITHUB_EVENT_PATH")),
+            ref_name=environment.get("GITHUB_REF_NAME", ""),
+            token=environment.get("TIDEGATE_TOKEN") or environment.get("GITHUB_TOKEN") or "",
+            output=_file(environment.get("GITHUB_OUTPUT")),
+            summary=_file(environment.get("GITHUB_STEP_SUMMARY")),
+        )
+
+    @property
+    def pull_request(self) -> int | None:
+        """Number of the pull request that triggered the run."""
+        number = (self.event.get("pull_request") or {}).get("number")
+        return number if isinstance(number, int) else None
+
+    @property
+    def head_sha(self) -> str:
+        """The commit under judgement: of a pull request its head, not the trial merge that is checked out."""
+        head = ((self.event.get("pull_request") or {}).get("head") or {}).get("sha")
+        return str(head) if head else self.sha
+
+    def write_outputs(self, outputs: Mapping[str, str]) -> None:
+        """Set step outputs; a random delimiter keeps a value from ending its own block."""
+        if self.output is None:
+            return
+        with self.output.open("a", encoding="utf-8") as stream:
+            for name, value in outputs.items():
+                delimiter = f"tidegate_{secrets.token_hex(16)}"
+                stream.write(f"{name}<<{delimiter}\n{value}\n{delimiter}\n")
+
+    def write_summary(self, markdown: str) -> None:
+        """Append to the job summary."""
+        if self.summary is not None:
+            with self.summary.open("a", encoding="utf-8") as stream:
+                stream.write(markdown + "\n")
+
+
+def _file(path: str | None) -> Path | None:
+    return Path(path) if path else None
+
+
+def _event(path: str | None) -> Mapping[str, Any]:
+    if not path or not Path(path).is_file():
+        return {}
+    try:
+        event = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError:
+        raise UsageError(f"GITHUB_EVENT_PATH ({path}) holds no JSON") from None
+    return event if isinstance(event, dict) else {}

@@ -1,0 +1,124 @@
+"""Versions, aliases and lineage of each model, kept in git beside the model itself."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from tidegate.errors import RepositoryError
+
+SCHEMA = "tidegate/registry/1"
+OWN_FILES = frozenset({"registry.json", "lineage.json", "MODEL_CARD.md"})
+"""What Tidegate itself keeps in a model's folder; no part of the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version that was promoted.
+
+    Attributes:
+        commit: where its artifacts can be checked out.
+        digest: of the artifacts, see :func:`artifacts_digest`.
+    """
+
+    version: int
+    commit: str
+    digest: str
+    promoted_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """All versions of one model, oldest first, and the aliases that point to them."""
+
+    model: str
+    versions: tuple[Version, ...] = ()
+    aliases: dict[str, int] = field(default_factory=dict)
+
+    def production(self) -> Version | None:
+        """The version that serves now."""
+        number = self.aliases.get("production")
+        return next((version for version in self.versions if version.version == number), None)
+
+    def promoted(self, commit: str, digest: str, at: str) -> "Registry":
+        """The registry after a new version went to production."""
+        serving = self.production()
+        number = max((version.version for version in self.versions), default=0) + 1
+        aliases = {**self.aliases, "production": number}
+        if serving is not None:
+            aliases["previous"] = serving.version
+        return replace(self, versions=(*self.versions, Version(number, commit, digest, at)), aliases=aliases)
+
+    def to_json(self) -> str:
+        """As it is kept in git."""
+        document = {
+            "schema": SCHEMA,
+            "model": self.model,
+            "aliases": dict(sorted(self.aliases.items())),
+            "versions": [asdict(version) for version in self.versions],
+        }
+        return json.dumps(document, indent=2) + "\n"
+
+
+def registry_path(model: str) -> str:
+    """Where a model's registry lies in the repository."""
+    return f"models/{model}/registry.json"
+
+
+def lineage_path(model: str) -> str:
+    """Where the lineage of the model at hand lies in the repository."""
+    return f"models/{model}/lineage.json"
+
+
+def parse_registry(raw: bytes | None, model: str) -> Registry:
+    """Read a registry; nothing there is an empty one.
+
+    Raises:
+        RepositoryError: the file is there and is no registry.
+    """
+    if raw is None:
+        return Registry(model)
+    try:
+        document: dict[str, Any] = json.loads(raw)
+        if document["schema"] != SCHEMA:
+            raise ValueError(document["schema"])
+        return Registry(
+            model,
+            tuple(Version(**version) for version in document["versions"]),
+            {str(name): int(number) for name, number in document["aliases"].items()},
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise RepositoryError(
+            f"{registry_path(model)} is no registry that this version reads: restore it from git history"
+        ) from None
+
+
+def artifact_files(folder: Path) -> dict[str, Path]:
+    """The files of a model by their path inside its folder, in order, Tidegate's own left out.
+
+    Raises:
+        RepositoryError: a link, which could point anywhere, or a name with control characters.
+    """
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        name = PurePosixPath(path.relative_to(folder)).as_posix()
+        if path.is_symlink():
+            raise RepositoryError(f"the model contains a link, {name}: write the file itself")
+        # Names go into the digest line by line, and into git as UTF-8.
+        if not name.isprintable():
+            raise RepositoryError(f"the model contains a file whose name is no plain text, {name!r}: rename it")
+        if path.is_file() and name not in OWN_FILES:
+            files[name] = path
+    return files
+
+
+def artifacts_digest(files: Iterable[tuple[str, Path]]) -> str:
+    """sha256 over the names and contents of a model's files."""
+    digest = hashlib.sha256()
+    for name, path in sorted(files):
+        with path.open("rb") as stream:
+            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest.update(f"{content}  {name}\n".encode())
+    return digest.hexdigest()
