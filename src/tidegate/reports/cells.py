@@ -1,0 +1,129 @@
+"""The cells and phrases of the Markdown reports: results in, escaped Markdown out."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from tidegate.reports import figures, ranking
+from tidegate.reports.escape import SENTENCE_LIMIT, Safe, code, md
+from tidegate.reports.verdicts import MARKS, Tone, category, outcome_of, tone_of
+
+Row = Mapping[str, Any]
+
+_REQUIREMENTS = {"superior": "superior", "non_inferior": "non-inferior", "not_inferior": "not inferior"}
+
+
+def sentence(text: Any) -> Safe:
+    """Escape a sentence of ours, which may quote hostile names."""
+    return md(str(text), limit=SENTENCE_LIMIT)
+
+
+def word(verdict: Any) -> Safe:
+    """Write a verdict as a word with a mark; one that needs attention is bold."""
+    return _marked(str(verdict), tone_of(str(verdict)))
+
+
+def outcome(comparison: Row) -> Safe:
+    """Write a comparison's verdict, marked by whether it meets what was required of it."""
+    return _marked(str(comparison.get("verdict")), outcome_of(comparison))
+
+
+def _marked(verdict: str, tone: Tone) -> Safe:
+    text = f"{MARKS[tone]}\N{NO-BREAK SPACE}{md(verdict.replace('_', '-'))}"
+    return Safe(text if tone in ("go", "note") else f"**{text}**")
+
+
+def subject(row: Row) -> Safe:
+    """Name what a check or comparison measures: metric, column, groups, slice and evaluation set."""
+    name = code(str(row.get("metric")))
+    if row.get("column") is not None:
+        name = Safe(f"{name} of {code(str(row['column']))}")
+    if row.get("by") is not None:
+        name = Safe(f"{name} by {code(str(row['by']))}")
+    if row.get("slice"):
+        name = Safe(f"{name}, {slice_name(row['slice'])}")
+    if row.get("set") is not None:
+        name = Safe(f"{name} on {code(str(row['set']))}")
+    return name
+
+
+def slice_name(where: Mapping[str, Any]) -> Safe:
+    """Name a slice: `carrier` = `UA`."""
+    return Safe(" and ".join(f"{code(column)} = {code(category(value))}" for column, value in where.items()))
+
+
+def needs(check: Row) -> Safe:
+    """Write a check's threshold."""
+    bound = ranking.threshold(check)
+    if bound is None:
+        return Safe("–")
+    return Safe(f"{'≥' if bound[0] == 'min' else '≤'} {figures.setting(bound[1])}")
+
+
+def required(comparison: Row) -> Safe:
+    """Write what is required of a comparison."""
+    requirement = str(comparison.get("require"))
+    text = md(_REQUIREMENTS.get(requirement, requirement))
+    margin = comparison.get("margin")
+    return Safe(f"{text} within {figures.setting(margin)}" if margin else text)
+
+
+def evidence(check: Row) -> Safe:
+    """Write a check's interval with its bar or, without one, what there is to say instead."""
+    bounds, distance = ranking.cleared_interval(check), ranking.clearance(check)
+    if bounds is None or distance is None:
+        return sentence(check.get("detail") or "") if check.get("verdict") != "pass" else Safe("")
+    bar = figures.interval_bar(distance, bounds)
+    return Safe(f"<code>{bar}</code> {_unbroken(figures.interval(check['ci']))}")
+
+
+def difference(comparison: Row) -> Safe:
+    """Write a comparison's interval with its bar or, without one, what there is to say instead."""
+    delta, ci = comparison.get("delta"), comparison.get("ci")
+    if delta is None or ci is None:
+        return sentence(comparison.get("detail") or "")
+    bar = figures.interval_bar(delta, ci, margin=comparison.get("margin") or 0.0)
+    return Safe(f"<code>{bar}</code> {_unbroken(figures.interval(ci, sign=True))}")
+
+
+def _unbroken(text: str) -> str:
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def drop(realised: Row) -> Safe:
+    """Draw a drop in performance as a loss, left of zero, with the loss that is accepted."""
+    low, high = realised["ci"] or (realised["drop"], realised["drop"])
+    bar = figures.interval_bar(-realised["drop"], (-high, -low), margin=realised.get("min_drop") or 0.0)
+    return Safe(f"<code>{bar}</code>")
+
+
+def confidence(rows: Sequence[Row]) -> Safe:
+    """Say at which confidence the rows' intervals hold: `95%`, or `90% to 99%` when they differ."""
+    levels = sorted({row["confidence"] for row in rows if isinstance(row.get("confidence"), float)})
+    ends = levels if len(levels) < 2 else [levels[0], levels[-1]]
+    return Safe(" to ".join(figures.share(level) for level in ends))
+
+
+def shape(distribution: Row | None) -> Safe:
+    """Draw a feature's distribution in both windows, and say what changed most."""
+    most = ranking.most_changed(distribution) if distribution else None
+    if distribution is None or most is None:
+        return Safe("–")
+    label, before, after = most
+    text = f"{code(str(label))} {figures.share(before)} → {figures.share(after)}"
+    if not 2 <= len(distribution["labels"]) <= 24:
+        return Safe(text)
+    top = max(*distribution["reference"], *distribution["current"])
+    lines = (figures.sparkline(distribution[window], top) for window in ("reference", "current"))
+    return Safe(f"<code>{' → '.join(lines)}</code><br>{text}")
+
+
+def flatten(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Walk nested mappings and lists down to their scalars, each with its dotted path."""
+    if isinstance(tree, Mapping):
+        for key, value in tree.items():
+            yield from flatten(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(tree, list | tuple):
+        for index, value in enumerate(tree):
+            yield from flatten(value, f"{path}[{index}]")
+    else:
+        yield path, tree
