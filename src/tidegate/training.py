@@ -1,0 +1,128 @@
+"""From windows of data to a trained model: choosing rows, keeping the newest apart, running ``train:``."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidegate.config import Holdout, Model, parse_duration
+from tidegate.errors import ConfigError, DataError, UserCommandError
+from tidegate.registry import OWN_FILES, artifact_files
+from tidegate.tables import Table, open_table, quote
+from tidegate.userprocess import run
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRows:
+    """The rows to train on and, when a hold-out is configured, the newest ones that were kept apart."""
+
+    training: Table
+    recent: Table | None
+    golden_excluded: int
+
+
+def choose_rows(data: Table, model: Model, golden: Table | None, place: Path) -> TrainingRows:
+    """Split `data` by time and leave out the golden rows.
+
+    Args:
+        data: all rows at hand.
+        model: names the columns and the hold-out.
+        golden: rows that must never be trained on, found by their id.
+        place: folder that the tables are written to.
+
+    Raises:
+        ConfigError: a hold-out without a timestamp column.
+        DataError: no row is left on one side.
+    """
+    if model.retrain is None:
+        raise ConfigError("`retrain:` is missing in the config")
+    suffix = data.files[0].suffix.lower()
+    keep, excluded = "true", 0
+    identifier = model.columns.id
+    if (
+        golden is not None
+        and identifier is not None
+        and identifier in golden.schema
+        and identifier in data.schema
+    ):
+        name = quote(identifier)
+        keep = (
+            f"CAST({name} AS VARCHAR) NOT IN (SELECT CAST({name} AS VARCHAR) FROM {golden.source}"
+            f" WHERE {name} IS NOT NULL)"
+        )
+        excluded = int(data.scalar(f"count(*) FILTER (WHERE NOT ({keep}))") or 0)
+    if model.retrain.holdout is None:
+        data.export(place / f"training{suffix}", where=keep)
+        return TrainingRows(_opened(place / f"training{suffix}", "training rows"), None, excluded)
+    when, cut = _cut(data, model, model.retrain.holdout)
+    data.export(place / f"training{suffix}", where=f"{keep} AND {when} <= {cut}")
+    data.export(place / f"recent{suffix}", where=f"{when} > {cut}")
+    rows = TrainingRows(
+        _opened(place / f"training{suffix}", "training rows"),
+        _opened(place / f"recent{suffix}", "recent rows"),
+        excluded,
+    )
+    for table in (rows.training, rows.recent):
+        if table is not None and table.rows == 0:
+            raise DataError(
+                f"holdout {{last: {model.retrain.holdout.last}}} of {data.path} leaves no {table.path}:"
+                " choose another size"
+            )
+    return rows
+
+
+def _cut(data: Table, model: Model, holdout: Holdout) -> tuple[str, str]:
+    """SQL of a row's time, and of the last moment that may be trained on."""
+    if model.columns.timestamp is None:
+        raise ConfigError("`retrain.holdout:` keeps the newest rows apart and so needs `columns.timestamp:`")
+    data.require([model.columns.timestamp])
+    when = f"CAST({quote(model.columns.timestamp)} AS TIMESTAMP)"
+    text = str(holdout.last)
+    if text.endswith("%"):
+        moment = data.scalar(f"quantile_disc({when}, {1 - float(text[:-1]) / 100})")
+    elif text.isdigit():
+        share = min(int(text) / max(data.rows, 1), 1.0)
+        moment = data.scalar(f"quantile_disc({when}, {1 - share})")
+    else:
+        seconds = parse_duration(text).total_seconds()
+        moment = data.scalar(f"max({when}) - to_seconds({seconds})")
+    if moment is None:
+        raise DataError(f"{data.path}: column {model.columns.timestamp!r} holds no time")
+    return when, f"TIMESTAMP '{moment}'"
+
+
+def _opened(path: Path, name: str) -> Table:
+    table = open_table(str(path))
+    table.path = name
+    return table
+
+
+def train(
+    model: Model, rows: Table, output: Path, folder: Path, on_line: Callable[[str], None]
+) -> dict[str, Path]:
+    """Run ``train:`` and return the files that it wrote, by their path inside `output`.
+
+    Raises:
+        ConfigError: no ``train:``.
+        UserCommandError: the command fails, hangs or writes no model.
+    """
+    if model.retrain is None or model.retrain.train is None:
+        raise ConfigError("`retrain.train:` is missing in the config: the command that trains the model")
+    output.mkdir(parents=True)
+    tail = run(
+        model.retrain.train,
+        {"data": rows.files[0].resolve(), "model_dir": output.resolve()},
+        name="train",
+        folder=folder,
+        timeout=model.retrain.train_timeout,
+        on_line=on_line,
+        pass_env=model.pass_env,
+    )
+    files = artifact_files(output)
+    if not files:
+        raise UserCommandError("the train command ended well but wrote nothing to {model_dir}", tail)
+    reserved = OWN_FILES & {path.name for path in output.iterdir()}
+    if reserved:
+        raise UserCommandError(
+            f"the train command wrote {sorted(reserved)[0]}, a name that Tidegate keeps for itself", tail
+        )
+    return files
