@@ -1,0 +1,207 @@
+"""The command line: options in, exit code out. Each command's own module is imported when it runs."""
+
+import signal
+import sys
+from collections.abc import Callable
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tidegate import __version__
+from tidegate.errors import TidegateError
+
+if TYPE_CHECKING:
+    from tidegate.commands.base import Invocation
+
+PREFIX = "TIDEGATE_"
+
+
+class _Lines(click.ParamType[str]):
+    """Several values: repeated on the command line, one per line in the environment."""
+
+    name = "text"
+    envvar_list_splitter = "\n"
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        return [line.strip() for line in rv.splitlines() if line.strip()]
+
+
+def _option(name: str, **settings: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """An option that an action's input reaches through the environment under the same name."""
+    variable = PREFIX + name.split("/")[0].lstrip("-").replace("-", "_").upper()
+    return click.option(name, envvar=variable, **settings)
+
+
+def _common(command: Callable[..., Any]) -> Callable[..., Any]:
+    options = [
+        _option(
+            "--config", type=click.Path(path_type=Path), default=".github/tidegate.yml", show_default=True
+        ),
+        _option("--model", metavar="NAME", help="Which model, when the config has several."),
+        _option("--output-dir", type=click.Path(path_type=Path), default="tidegate-out", show_default=True),
+        _option("--forge", default="auto", show_default=True, metavar="auto|github|local:DIR|none"),
+        _option("--comment/--no-comment", default=True, help="Comment on the pull request."),
+        _option(
+            "--fail-on",
+            type=click.Choice(["stop", "never"]),
+            default="stop",
+            show_default=True,
+            help="Whether a decision to stop ends with exit code 1.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _invocation(command: str, common: dict[str, Any]) -> "Invocation":
+    from tidegate.commands.base import Common, Invocation
+
+    return Invocation(command, Common(**common))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tidegate")
+def cli() -> None:
+    """Gates, comparisons, drift reports and retraining for models kept in a repository."""
+
+
+@cli.command("evaluate-gate")
+@_option("--predictions", metavar="FILE", help="The candidate's predictions table.")
+@_common
+def evaluate_gate(predictions: str | None, **common: Any) -> int:
+    """Judge a candidate against the thresholds of the config."""
+    from tidegate.commands import evaluate_gate as command
+
+    return command.run(_invocation("evaluate-gate", common), predictions)
+
+
+@cli.command("compare-to-prod")
+@_option(
+    "--candidate", multiple=True, type=_Lines(), metavar="[NAME=]FILE", help="A candidate's predictions."
+)
+@_option("--production", metavar="FILE", help="Production's predictions of the same rows.")
+@_option("--first-release", is_flag=True, help="No model runs in production yet.")
+@_common
+def compare_to_prod(
+    candidate: tuple[str, ...], production: str | None, first_release: bool, **common: Any
+) -> int:
+    """Decide whether a candidate beats production and hurts no slice."""
+    from tidegate.commands import compare_to_prod as command
+
+    return command.run(
+        _invocation("compare-to-prod", common), candidate, production, first_release=first_release
+    )
+
+
+@cli.command("drift-report")
+@_option("--reference", metavar="FILE", help="The window that things are compared with.")
+@_option("--current", metavar="FILE", help="The window under watch.")
+@_common
+def drift_report(reference: str | None, current: str | None, **common: Any) -> int:
+    """Compare the current window with the reference; decide whether to retrain."""
+    from tidegate.commands import drift_report as command
+
+    return command.run(_invocation("drift-report", common), reference, current)
+
+
+@cli.command("open-retrain-pr")
+@_option("--drift-report", metavar="FILE", help="The drift report (JSON) to act on.")
+@_option("--reason", metavar="TEXT", help="Why, for a retraining that a person asked for.")
+@_option("--reference", metavar="FILE", help="Training rows, when the config names no `retrain.data`.")
+@_option("--current", metavar="FILE", help="Newer training rows, likewise.")
+@_option(
+    "--base", metavar="BRANCH", help="The branch to open the pull request against.  [default: the forge's]"
+)
+@_common
+def open_retrain_pr(
+    drift_report: str | None,
+    reason: str | None,
+    reference: str | None,
+    current: str | None,
+    base: str | None,
+    **common: Any,
+) -> int:
+    """Train, and open or update the pull request that carries the new model and its evidence."""
+    from tidegate.commands import open_retrain_pr as command
+
+    return command.run(
+        _invocation("open-retrain-pr", common),
+        command.Request(
+            drift_report=drift_report, reason=reason, reference=reference, current=current, base=base
+        ),
+    )
+
+
+@cli.command("promote")
+@_common
+def promote(**common: Any) -> int:
+    """Make the model in the working tree the production version in the registry."""
+    from tidegate.commands import promote as command
+
+    return command.run(_invocation("promote", common))
+
+
+@cli.command("publish")
+@_option("--reports", type=click.Path(path_type=Path), metavar="DIR", help="Folder with reports (JSON).")
+@_common
+def publish(reports: Path | None, **common: Any) -> int:
+    """Post reports that another job has made as comments on the pull request."""
+    from tidegate.commands import publish as command
+
+    return command.run(_invocation("publish", common), reports)
+
+
+@cli.command("validate")
+@_option("--config", type=click.Path(path_type=Path), default=".github/tidegate.yml", show_default=True)
+@click.option("--schema", is_flag=True, help="Print the JSON Schema of the config and stop.")
+def validate(config: Path, schema: bool) -> int:
+    """Check the config."""
+    from tidegate.commands import validate as command
+
+    return command.run(config, schema=schema)
+
+
+@cli.command("demo")
+@click.option("--output-dir", type=click.Path(path_type=Path), default="demo-out", show_default=True)
+def demo(output_dir: Path) -> int:
+    """Run the whole loop on the New York flights of 2013, on this machine, without a token."""
+    from tidegate.commands import demo as command
+
+    return command.run(output_dir)
+
+
+def main() -> None:
+    """Run the command line; expected errors end in one message and their exit code."""
+    # A cancelled job is told so by SIGTERM: what was started must be ended, and temporary folders removed.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A value from a table that the terminal cannot show is no reason to fail.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code: object = cli.main(standalone_mode=False)
+    except TidegateError as error:
+        _say(str(error))
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (click.Abort, KeyboardInterrupt):
+        _say("interrupted")
+        code = 130
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(message: str) -> None:
+    """One message on standard error and, inside a runner, as an annotation."""
+    import os
+
+    from tidegate.reports.escape import annotation, terminal_text
+
+    for line in message.splitlines() or [""]:
+        click.echo(f"tidegate: {terminal_text(line, limit=None)}", err=True)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        click.echo(f"::error title=Tidegate::{annotation(message)}")

@@ -1,0 +1,261 @@
+"""``compare-to-prod``: decide whether a candidate is better than what runs now, and hurts no slice."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tidegate.commands.base import Invocation
+from tidegate.commands.evaluation import (
+    evaluation_set,
+    production_model,
+    read_for,
+    read_registry,
+    scorer,
+    working_model,
+)
+from tidegate.comparison import EvaluationSet, compare
+from tidegate.config import Compare
+from tidegate.documents import Document, make_document
+from tidegate.errors import ConfigError, DataError, UsageError
+from tidegate.metrics.data import Predictions
+from tidegate.registry import artifact_files, artifacts_digest
+from tidegate.tables import Table
+from tidegate.wording import plural
+
+
+@dataclass(frozen=True, slots=True)
+class SetTables:
+    """The tables of one evaluation set."""
+
+    name: str
+    production: Table
+    candidates: Mapping[str, Table]
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """How the rows of a candidate and of production met."""
+
+    set: str
+    candidate: str
+    matched: int
+    only_candidate: int
+    only_production: int
+
+
+def run(
+    invocation: Invocation, candidates: Sequence[str], production: str | None, *, first_release: bool
+) -> int:
+    """Compare, report, and return the exit code."""
+    config = invocation.model.compare
+    if config is None:
+        invocation.need("compare", config)
+        raise LookupError("refused above")
+    if first_release:
+        document = _first_release(invocation, candidates, production, config)
+    elif candidates or production is not None:
+        document = comparison_document(invocation, config, [_given(invocation, candidates, production)])
+    else:
+        document = _from_models(invocation, config)
+    allowed = {"promote", "inconclusive"} if config.on_inconclusive == "promote" else {"promote"}
+    stops = document["decision"] not in allowed
+    invocation.publish(document)
+    invocation.set_status(document, stops=stops)
+    invocation.comment_on_pull_request(document)
+    return invocation.exit_code(stops=stops)
+
+
+def _given(invocation: Invocation, candidates: Sequence[str], production: str | None) -> SetTables:
+    if production is None:
+        raise UsageError(
+            "--production is missing: give the production model's predictions, or pass --first-release when no model"
+            " runs in production yet"
+        )
+    if not candidates:
+        raise UsageError("--candidate is missing: give the candidate's predictions")
+    tables = {}
+    for spec in candidates:
+        name, path = _named(spec)
+        if name in tables:
+            raise UsageError(f"two candidates are called {name!r}: name them, as in --candidate small=FILE")
+        tables[name] = invocation.open(path)
+    return SetTables("given", invocation.open(production), tables)
+
+
+def _named(spec: str) -> tuple[str, str]:
+    """``NAME=FILE``, or a file whose own name serves."""
+    name, equals, path = spec.partition("=")
+    if equals and "/" not in name and "\\" not in name and not Path(spec).exists():
+        return name, path
+    return Path(spec).stem or spec, spec
+
+
+def _first_release(
+    invocation: Invocation, candidates: Sequence[str], production: str | None, config: Compare
+) -> Document:
+    if production is not None:
+        raise UsageError("--first-release says that nothing runs in production; leave out --production")
+    if _in_repository() and read_registry(invocation).production() is not None:
+        raise UsageError(
+            f"--first-release, but the registry has a production version of {invocation.model_name!r}: leave it out"
+        )
+    tables = {f"candidate {name}": invocation.open(path) for name, path in map(_named, candidates)}
+    for table in tables.values():
+        read_for(invocation, table, [config.primary, *config.guardrails])
+    return make_document(
+        "compare-to-prod",
+        model=invocation.model_name,
+        decision="promote",
+        reasons=["first release: there is no production model to compare with, so nothing was compared"],
+        config=invocation.loaded,
+        data=tables,
+        body={
+            "confidence": config.confidence,
+            "first_release": True,
+            "sets": [],
+            "joins": [],
+            "comparisons": [],
+            "candidates": [],
+            "ranking": [],
+        },
+    )
+
+
+def _in_repository() -> bool:
+    return any((folder / ".git").exists() for folder in (Path.cwd(), *Path.cwd().parents))
+
+
+def _from_models(invocation: Invocation, config: Compare) -> Document:
+    """Make the tables: the candidate's from the working tree, production's from the registry."""
+    serving = read_registry(invocation).production()
+    if serving is None:
+        raise ConfigError(
+            f"the registry has no production version of {invocation.model_name!r}: give --candidate and --production"
+            " tables, or pass --first-release if no model runs in production yet"
+        )
+    candidate = working_model(invocation)
+    make = scorer(invocation)
+    warnings = []
+    with ExitStack() as stack:
+        production = stack.enter_context(production_model(invocation, serving))
+        sets = []
+        for name in config.sets:
+            data = evaluation_set(invocation, name)
+            of_production = make.table(production, data, f"production on the {name} set")
+            of_candidate = make.table(candidate, data, f"the candidate on the {name} set")
+            sets.append(SetTables(name, of_production, {"candidate": of_candidate}))
+        files = artifact_files(candidate)
+        if artifacts_digest(files.items()) == serving.digest:
+            warnings.append(f"the model in the working tree is production version {serving.version} itself")
+        return comparison_document(invocation, config, sets, warnings)
+
+
+def comparison_document(
+    invocation: Invocation, config: Compare, sets: Sequence[SetTables], warnings: Sequence[str] = ()
+) -> Document:
+    """The comparison's decision about tables of one or more evaluation sets."""
+    joined = [_join(invocation, config, each) for each in sets]
+    result = compare([each for each, _ in joined], config)
+    joins = [join for _, found in joined for join in found]
+    lost = [
+        f"{plural(j.only_candidate + j.only_production, 'row')} without a partner on the {j.set} set were left out"
+        for j in joins
+        if j.only_candidate or j.only_production
+    ]
+    data = {}
+    for each in sets:
+        data[f"production ({each.name})"] = each.production
+        data |= {f"candidate {name} ({each.name})": table for name, table in each.candidates.items()}
+    return make_document(
+        "compare-to-prod",
+        model=invocation.model_name,
+        decision=result.decision,
+        reasons=result.reasons,
+        warnings=[*warnings, *lost],
+        config=invocation.loaded,
+        data=data,
+        body={
+            "confidence": config.confidence,
+            "first_release": False,
+            "sets": [each.name for each in sets],
+            "joins": joins,
+            "comparisons": result.comparisons,
+            "candidates": result.candidates,
+            "ranking": result.ranking,
+        },
+    )
+
+
+def _join(invocation: Invocation, config: Compare, tables: SetTables) -> tuple[EvaluationSet, list[Join]]:
+    """Rows that production and all candidates have, one to one by id."""
+    identifier = invocation.model.columns.id
+    if identifier is None:
+        raise ConfigError(
+            "`columns.id:` is missing in the config: it joins the candidate's rows to production's"
+        )
+    for table in (tables.production, *tables.candidates.values()):
+        table.require([identifier])
+        repeated = table.duplicated(identifier)
+        if repeated:
+            shown = ", ".join(f"{value} ({count} times)" for value, count in repeated)
+            raise DataError(
+                f"{table.path}: {identifier} must be unique, but repeats: {shown}; keep one row of each"
+            )
+    partners, joins = {}, []
+    common = np.ones(tables.production.rows, dtype=bool)
+    for name, table in tables.candidates.items():
+        ours, theirs = tables.production.match(table, identifier)
+        joins.append(
+            Join(tables.name, name, len(ours), table.rows - len(ours), tables.production.rows - len(ours))
+        )
+        _refuse_bad_match(joins[-1], config, tables.production, table, identifier)
+        partners[name] = np.full(tables.production.rows, -1)
+        partners[name][ours] = theirs
+        common &= partners[name] >= 0
+    rows = np.flatnonzero(common)
+    uses = [config.primary, *config.guardrails]
+    production = read_for(invocation, tables.production, uses).take(rows)
+    candidates = {
+        name: read_for(invocation, table, uses).take(partners[name][rows])
+        for name, table in tables.candidates.items()
+    }
+    # A class that one model never predicts is a class all the same.
+    classes = tuple(sorted({c for each in (production, *candidates.values()) for c in each.classes}))
+    if production.task == "multiclass":
+        production = production.recoded(classes)
+        candidates = {name: each.recoded(classes) for name, each in candidates.items()}
+    for name, each in candidates.items():
+        _refuse_other_truth(each, production, tables.candidates[name].path)
+    return EvaluationSet(tables.name, production, candidates), joins
+
+
+def _refuse_bad_match(
+    join: Join, config: Compare, production: Table, candidate: Table, identifier: str
+) -> None:
+    unmatched = join.only_candidate + join.only_production
+    share = unmatched / (join.matched + unmatched) if join.matched + unmatched else 1.0
+    if join.matched == 0:
+        raise DataError(
+            f"{candidate.path} and {production.path} share no {identifier}: are they predictions of the same rows?"
+        )
+    if share > config.max_unmatched_share:
+        raise DataError(
+            f"{unmatched:,} of {join.matched + unmatched:,} rows have no partner by {identifier}"
+            f" ({join.only_candidate:,} only in {candidate.path}, {join.only_production:,} only in"
+            f" {production.path}), more than `compare.max_unmatched_share: {config.max_unmatched_share:g}` allows:"
+            " predict the same rows with both models"
+        )
+
+
+def _refuse_other_truth(candidate: Predictions, production: Predictions, path: str) -> None:
+    if candidate.label is None or production.label is None:
+        return
+    differ = candidate.label != production.label
+    if differ.any():
+        raise DataError(
+            f"{path}: the label differs from production's in {int(differ.sum()):,} rows that have the same id:"
+            " both tables must hold the same truth"
+        )

@@ -1,0 +1,122 @@
+"""Predictions tables for a decision: as given, or made by running ``predict:`` on a model and an evaluation set."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tidegate.commands.base import Invocation
+from tidegate.errors import ConfigError, RepositoryError
+from tidegate.gate import metric_options
+from tidegate.git import Repository
+from tidegate.metrics.base import Part
+from tidegate.metrics.data import Predictions
+from tidegate.predictions import read_predictions
+from tidegate.registry import (
+    Registry,
+    Version,
+    artifact_files,
+    artifacts_digest,
+    parse_registry,
+    registry_path,
+)
+from tidegate.scoring import Scorer
+from tidegate.slices import slice_columns
+from tidegate.tables import Table
+
+
+def scorer(invocation: Invocation, folder: Path | None = None) -> Scorer:
+    """What runs ``predict:`` for this invocation."""
+    return Scorer(
+        model=invocation.model,
+        folder=folder or Path.cwd(),
+        # Hidden, so that uploading the reports leaves the rows behind.
+        keep=invocation.common.output_dir / ".predictions",
+        on_line=invocation.progress("predict"),
+    )
+
+
+def evaluation_set(invocation: Invocation, name: str) -> Table:
+    """The ``golden`` or ``recent`` rows that the config names.
+
+    Raises:
+        ConfigError: it names none.
+    """
+    spec = getattr(invocation.model, name)
+    if spec is None:
+        raise ConfigError(
+            f"{invocation.common.config}: model {invocation.model_name!r} has no `{name}:` rows to judge on;"
+            " name them, or give the predictions tables on the command line"
+        )
+    return invocation.open(spec)
+
+
+def working_model(invocation: Invocation) -> Path:
+    """The folder of the model in the working tree.
+
+    Raises:
+        ConfigError: the config does not say where it lies.
+    """
+    retrain = invocation.model.retrain
+    if retrain is None or not retrain.artifacts:
+        raise ConfigError(
+            f"{invocation.common.config}: model {invocation.model_name!r} has no `retrain.artifacts:`, so the model to"
+            " predict with is not known; name its folder, or give the predictions table on the command line"
+        )
+    return Path.cwd() / retrain.artifacts[0]
+
+
+def read_registry(invocation: Invocation, commit: str = "HEAD") -> Registry:
+    """The model's registry as it is at a commit."""
+    path = registry_path(invocation.model_name)
+    return parse_registry(invocation.repository.read(commit, path), invocation.model_name)
+
+
+@contextmanager
+def production_model(invocation: Invocation, version: Version) -> Iterator[Path]:
+    """The files of the production version, in a temporary folder.
+
+    Raises:
+        RepositoryError: they are not in the repository, or are not what was promoted.
+    """
+    path = working_model(invocation).relative_to(Path.cwd()).as_posix()
+    with checked_out(invocation.repository, version, path) as folder:
+        yield folder
+
+
+@contextmanager
+def checked_out(repository: Repository, version: Version, path: str) -> Iterator[Path]:
+    """A version's files, verified against its digest."""
+    if not repository.has_commit(version.commit):
+        repository.fetch_commit(version.commit)
+    with repository.checkout(version.commit, path) as folder:
+        digest = artifacts_digest(artifact_files(folder).items())
+        if digest != version.digest:
+            raise RepositoryError(
+                f"production version {version.version} is not what was promoted: its files at"
+                f" {version.commit[:12]} have digest {digest[:12]}, the registry says {version.digest[:12]}"
+            )
+        yield folder
+
+
+@contextmanager
+def model_copy(folder: Path) -> Iterator[Path]:
+    """A copy of a model, so that a command that runs it cannot change what is judged next."""
+    with TemporaryDirectory(prefix="tidegate-") as place:
+        copied = Path(place) / "model"
+        shutil.copytree(folder, copied, symlinks=True)
+        yield copied
+
+
+def read_for(
+    invocation: Invocation, table: Table, uses: Sequence[Any], *, partial_labels: bool = False
+) -> Predictions:
+    """Read what the given checks or comparisons need."""
+    parts: set[Part] = {part for use in uses for part in use.definition.parts}
+    extra = [pair for use in uses for pair in use.definition.columns(metric_options(use)).items()]
+    slices = slice_columns(spec for use in uses for spec in use.slices)
+    return read_predictions(
+        table, invocation.model, parts=parts, slices=slices, extra=extra, partial_labels=partial_labels
+    )

@@ -1,0 +1,90 @@
+"""``promote``: make the model in the working tree the production version in the registry."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tidegate.commands.base import Invocation
+from tidegate.commands.evaluation import read_registry, working_model
+from tidegate.documents import make_document
+from tidegate.errors import RepositoryError
+from tidegate.git import Repository, identity
+from tidegate.registry import Registry, Version, artifact_files, artifacts_digest, registry_path
+
+
+def run(invocation: Invocation) -> int:
+    """Register the checked-out model as production, tag it and push both; return the exit code."""
+    repository = invocation.repository
+    branch = repository.branch()
+    if branch is None:
+        raise RepositoryError(
+            "promote writes the registry to a branch, but no branch is checked out (detached head)"
+        )
+    folder = working_model(invocation)
+    path = folder.relative_to(Path.cwd()).as_posix()
+    if repository.git("status", "--porcelain", "--", path):
+        raise RepositoryError(
+            f"{path} has changes that are not committed: only committed models can be promoted"
+        )
+    files = artifact_files(folder) if folder.is_dir() else {}
+    if not files:
+        raise RepositoryError(f"{path} holds no model to promote")
+    digest = artifacts_digest(files.items())
+    registry = read_registry(invocation)
+    serving = registry.production()
+    if serving is not None and serving.digest == digest:
+        return _finish(invocation, serving, promoted=False)
+    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    promoted = registry.promoted(repository.head(), digest, at)
+    version = promoted.versions[-1]
+    _record(repository, branch, promoted, version)
+    return _finish(invocation, replace(version), promoted=True)
+
+
+def _record(repository: Repository, branch: str, registry: Registry, version: Version) -> None:
+    """One commit with the registry and one tag on the model's commit, pushed together."""
+    before = repository.head()
+    tag = f"{registry.model}/v{version.version}"
+    message = f"Promote {registry.model} version {version.version}\n\nModel-Digest: {version.digest}\n"
+    content = registry.to_json().encode()
+    commit = repository.commit_tree(before, message, {registry_path(registry.model): content})
+    note = f"{registry.model} version {version.version}\n\nModel-Digest: {version.digest}\n"
+    repository.git(
+        "tag", "--annotate", "--file=-", tag, version.commit, data=note.encode(), environment=identity()
+    )
+    try:
+        if repository.git("remote"):
+            repository.git(
+                "push",
+                "--quiet",
+                "--atomic",
+                repository.remote,
+                f"{commit}:refs/heads/{branch}",
+                f"refs/tags/{tag}",
+            )
+    except RepositoryError:
+        repository.git("tag", "--delete", tag)
+        raise
+    repository.git("merge", "--quiet", "--ff-only", commit)
+
+
+def _finish(invocation: Invocation, version: Version, *, promoted: bool) -> int:
+    decision = "promoted" if promoted else "unchanged"
+    what = "is now" if promoted else "already is"
+    invocation.publish(
+        make_document(
+            "promote",
+            model=invocation.model_name,
+            decision=decision,
+            reasons=[f"version {version.version} {what} production"],
+            config=invocation.loaded,
+            data={},
+            body={
+                "version": version.version,
+                "alias": "production",
+                "commit": version.commit,
+                "digest": version.digest,
+            },
+        )
+    )
+    return 0
