@@ -1,0 +1,1 @@
+"""End-to-end tests: the real actions on a real runner, against a GitHub on loopback."""
