@@ -4,10 +4,11 @@ import csv
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import duckdb
@@ -95,6 +96,7 @@ class Table:
                 "python_enable_replacements": "false",
             },
         )
+        self._scratch: TemporaryDirectory[str] | None = None
         self._sha256: str | None = None
         self._rows: int | None = None
         self.source = self._scan()
@@ -113,14 +115,38 @@ class Table:
         if self.format == "jsonl":
             return f"read_json({paths}, format='newline_delimited', sample_size=-1, union_by_name=true)"
         headers = [_csv_header(file, self.path) for file in self.files]
+        files = [
+            self._on_one_line(file) if any(set(name) & set("\r\n") for name in header) else file
+            for file, header in zip(self.files, headers, strict=True)
+        ]
         if all(header == headers[0] for header in headers):
-            return _read_csv(paths, headers[0])
+            return _read_csv("[" + ", ".join(_literal(_no_glob(file)) for file in files) + "]", headers[0])
         # With columns given, DuckDB goes by their position: files in another order must not meet in one call.
         each = [
             f"SELECT * FROM {_read_csv(_literal(_no_glob(file)), header)}"
-            for file, header in zip(self.files, headers, strict=True)
+            for file, header in zip(files, headers, strict=True)
         ]
         return f"({' UNION ALL BY NAME '.join(each)})"
+
+    def _on_one_line(self, file: Path) -> Path:
+        """A copy whose header has no line break: DuckDB 2.0 finds no rows at all where one meets CRLF lines."""
+        if self._scratch is None:
+            self._scratch = TemporaryDirectory(prefix="tidegate-")
+        copy = Path(self._scratch.name) / f"{len(list(Path(self._scratch.name).iterdir()))}.csv"
+        with file.open(encoding="utf-8-sig", newline="") as source:
+            last = ""
+
+            def lines() -> Iterator[str]:
+                nonlocal last
+                for last in source:
+                    yield last
+
+            header = next(csv.reader(lines(), strict=True))
+            ending = "\r\n" if last.endswith("\r\n") else "\n"
+            with copy.open("w", encoding="utf-8", newline="") as target:
+                target.write(",".join(f"c{i}" for i in range(len(header))) + ending)
+                target.writelines(source)
+        return copy
 
     def _query(self, sql: str, parameters: list[Any] | None = None) -> duckdb.DuckDBPyConnection:
         try:

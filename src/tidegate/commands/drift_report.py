@@ -1,8 +1,8 @@
 """``drift-report``: compare the current window with the reference, and say whether to retrain."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import fields
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -31,10 +31,15 @@ def run(invocation: Invocation, reference: str | None, current: str | None) -> i
 
 def drift_document(invocation: Invocation, reference: Table, current: Table) -> Document:
     """The drift decision about two windows."""
-    features, findings, warnings = _features(invocation, reference, current)
+    features, findings = _features(invocation, reference, current)
     metric = _metric(invocation)
     windows = [_window(invocation, table, features, metric) for table in (reference, current)]
     model = invocation.model
+    clocks = [] if model.drift.features else _clocks(windows)
+    windows = [replace(window, features=_left(window.features, clocks)) for window in windows]
+    if not windows[0].features and not findings:
+        raise ConfigError("there is no column to watch: list some under `drift.features:`")
+    warnings = [f"column {name} holds times, which always move on; it is not tested" for name in clocks]
     result = watch(
         windows[0],
         windows[1],
@@ -65,10 +70,8 @@ def drift_document(invocation: Invocation, reference: Table, current: Table) -> 
     )
 
 
-def _features(
-    invocation: Invocation, reference: Table, current: Table
-) -> tuple[list[str], list[Finding], list[str]]:
-    """Columns to watch, findings about columns that cannot be, and warnings about those left out on purpose."""
+def _features(invocation: Invocation, reference: Table, current: Table) -> tuple[list[str], list[Finding]]:
+    """Columns to watch, and findings about columns that cannot be."""
     for table in (reference, current):
         if table.rows == 0:
             raise DataError(f"{table.path} has no rows: a window needs at least one")
@@ -78,7 +81,7 @@ def _features(
     names = listed or [
         name for name in dict.fromkeys([*reference.schema, *current.schema]) if name not in part
     ]
-    features, findings, warnings = [], [], []
+    features, findings = [], []
     for name in names:
         missing = [table.path for table in (reference, current) if name not in table.schema]
         if len(missing) == 2:
@@ -87,19 +90,19 @@ def _features(
             )
         if missing:
             findings.append(Finding("schema", name, f"the column is missing in {missing[0]}"))
-        elif listed is None and _is_time(reference, name) and _is_time(current, name):
-            warnings.append(f"column {name} holds times, which always move on; it is not tested")
         else:
             features.append(name)
-    if not features and not findings:
-        raise ConfigError("there is no column to watch: list some under `drift.features:`")
-    return features, findings, warnings
+    return features, findings
 
 
-def _is_time(table: Table, name: str) -> bool:
-    if table.format == "csv":
-        return table.read([(name, "any")])[name, "any"].kind == "time"
-    return table.schema[name].startswith(("TIMESTAMP", "DATE"))
+def _clocks(windows: Sequence[Window]) -> list[str]:
+    """Columns that hold times in both windows."""
+    first, second = (window.features for window in windows)
+    return [name for name in first if first[name].kind == second[name].kind == "time"]
+
+
+def _left(features: dict[str, Column], without: Sequence[str]) -> dict[str, Column]:
+    return {name: column for name, column in features.items() if name not in without}
 
 
 def _metric(invocation: Invocation) -> str | None:

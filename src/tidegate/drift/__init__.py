@@ -113,7 +113,7 @@ def watch(
     performance = _performance(reference, current, drift, policy, metric)
     realised = performance.realised if performance else None
     level = drift.false_alarm_rate / 2 if realised else drift.false_alarm_rate
-    tests, places = _test_all(reference, current)
+    tests, places = _test_all(reference, current, drift.min_effect)
     verdicts = _verdicts(tests, level, drift.min_effect)
     features = [v for v, place in zip(verdicts, places, strict=True) if place == "feature"]
     prediction = next((v for v, place in zip(verdicts, places, strict=True) if place == "prediction"), None)
@@ -161,17 +161,18 @@ def _labels(window: Window) -> int:
     return window.rows - int(window.label.missing.sum()) if window.label is not None else 0
 
 
-def _test_all(reference: Window, current: Window) -> tuple[list[ColumnTest], list[str]]:
-    tests = [compare_columns(reference.features[name], current.features[name]) for name in reference.features]
-    places = ["feature"] * len(tests)
-    if reference.prediction is not None and current.prediction is not None:
-        tests.append(compare_columns(reference.prediction, current.prediction))
-        places.append("prediction")
-    labels = [_known(window.label) for window in (reference, current)]
-    if labels[0] is not None and labels[1] is not None:
-        tests.append(compare_columns(labels[0], labels[1]))
-        places.append("label")
-    return tests, places
+def _test_all(reference: Window, current: Window, min_effect: float) -> tuple[list[ColumnTest], list[str]]:
+    pairs: list[tuple[str, Column | None, Column | None]] = [
+        *(("feature", column, current.features[name]) for name, column in reference.features.items()),
+        ("prediction", reference.prediction, current.prediction),
+        ("label", _known(reference.label), _known(current.label)),
+    ]
+    found = [
+        (place, compare_columns(then, now, min_effect=min_effect))
+        for place, then, now in pairs
+        if then is not None and now is not None
+    ]
+    return [test for _, test in found], [place for place, _ in found]
 
 
 def _known(label: Column | None) -> Column | None:

@@ -13,6 +13,12 @@ from tidegate.tables import Column
 
 _BINS = 12
 _SHOWN_LEVELS = 12
+_FREQUENT = 0.05
+_MISSING = {
+    "number": np.array([np.nan]),
+    "category": np.array([-1], dtype=np.int32),
+    "time": np.array(["NaT"], dtype="datetime64[us]"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,51 +51,118 @@ class ColumnTest:
     findings: tuple[str, ...] = field(default=())
 
 
-def compare_columns(reference: Column, current: Column) -> ColumnTest:
-    """Test whether a column's distribution changed between two windows that both have rows."""
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One of the questions asked of a column, at a level of its own."""
+
+    test: str
+    statistic: float
+    p_value: float
+    effect: float
+
+
+def compare_columns(reference: Column, current: Column, *, min_effect: float) -> ColumnTest:
+    """Test whether a column's distribution changed between two windows that both have rows.
+
+    Args:
+        reference: the column in the window that things are compared with.
+        current: the same column in the window under watch.
+        min_effect: the size that counts, which decides between a large change and a more certain small one.
+    """
+    findings: tuple[str, ...] = ()
+    # A column without any value has whatever kind it was stored as, which says nothing.
+    empty = [column.missing.all() for column in (reference, current)]
+    if empty[0]:
+        reference = _without_values(reference, current)
+    elif empty[1]:
+        current = _without_values(current, reference)
+        findings = ("all values are missing in the current window",)
+    elif reference.kind != current.kind:
+        findings = (f"was {reference.kind}, is {current.kind}",)
     if reference.kind == current.kind == "number":
-        return _numeric(reference, current)
-    findings = () if reference.kind == current.kind else (f"was {reference.kind}, is {current.kind}",)
+        return _numeric(reference, current, min_effect, findings)
     return _categorical(reference, current, findings)
 
 
-def _numeric(reference: Column, current: Column) -> ColumnTest:
-    findings = tuple(
-        f"{int(np.isinf(column.values).sum()):,} infinite values in the {window} window, taken as missing"
-        for window, column in (("reference", reference), ("current", current))
-        if np.isinf(column.values).any()
-    )
+def _without_values(column: Column, like: Column) -> Column:
+    rows = len(column.values)
+    return Column(column.name, like.kind, _MISSING[like.kind].repeat(rows), like.levels)
+
+
+def _numeric(reference: Column, current: Column, min_effect: float, findings: tuple[str, ...]) -> ColumnTest:
+    infinite = [int(np.isinf(column.values).sum()) for column in (reference, current)]
+    if infinite[1] and not infinite[0]:
+        findings += (f"{infinite[1]:,} infinite values, of which the reference has none; taken as missing",)
     x, y = (np.sort(column.values[np.isfinite(column.values)]) for column in (reference, current))
-    gaps = np.array([len(reference.values) - len(x), len(current.values) - len(y)])
-    filled = np.array([len(x), len(y)])
-    parts: list[tuple[float, float, float, str]] = []
+    parts: list[_Part] = []
     details: list[str] = []
     if len(x) and len(y):
-        change = compare_numeric(x, y, assume_sorted=True)
-        spread = float(x.std()) or float(np.concatenate((x, y)).std())
-        effect = change.effect / spread if spread > 0 else 0.0
-        parts.append((change.ks.p_value, change.ks.statistic, effect, "Kolmogorov-Smirnov"))
-        details.append(f"median {np.median(x):.4g} → {np.median(y):.4g}")
+        parts.append(_values_part(x, y))
+        details.append(f"median {_median(x):.4g} → {_median(y):.4g}")
+    gaps = np.array([len(reference.values) - len(x), len(current.values) - len(y)])
     if gaps.any():
-        # Missing values are a change of their own; the two tests share the level (Bonferroni).
+        # Missing values are a change of their own; the two parts share the level (Bonferroni).
+        filled = np.array([len(x), len(y)])
         shares = gaps / (gaps + filled)
         counts = np.array([gaps, filled]).T
         test = homogeneity(counts[0], counts[1])
         effect = _chance_corrected(counts[0], counts[1])
-        parts.append((test.p_value, test.statistic, effect, "chi-squared on missing values"))
+        parts.append(_Part("chi-squared on missing values", test.statistic, test.p_value, effect))
         details.append(f"missing {shares[0]:.1%} → {shares[1]:.1%}")
-    p_value, statistic, effect, name = min(parts, key=lambda part: (part[0], -part[2]))
+    part = min(parts, key=lambda each: (each.effect < min_effect, each.p_value, -each.effect))
     return ColumnTest(
         name=reference.name,
         kind="numeric",
-        test=name,
-        statistic=statistic,
-        p_value=min(1.0, len(parts) * p_value),
-        effect=effect,
+        test=part.test,
+        statistic=part.statistic,
+        p_value=min(1.0, len(parts) * part.p_value),
+        effect=part.effect,
         detail="; ".join(details),
         distribution=_histogram(x, y) if len(x) and len(y) else None,
         findings=findings,
     )
+
+
+def _values_part(x: np.ndarray, y: np.ndarray) -> _Part:
+    """The test of two ascending samples, and how far apart they lie."""
+    change = compare_numeric(x, y, assume_sorted=True)
+    spread = _spread(x) or _spread(np.concatenate((x, y)))
+    effect = change.effect / spread if spread > 0 else 0.0
+    name, statistic, p_value = "Kolmogorov-Smirnov", change.ks.statistic, change.ks.p_value
+    counts = _frequent(x, y)
+    if len(counts[0]) > 1:
+        # Where many rows share a value the law of Kolmogorov-Smirnov is far on the safe side.
+        test = homogeneity(counts[0], counts[1])
+        if test.p_value < p_value:
+            name, statistic, p_value = "chi-squared on frequent values", test.statistic, test.p_value
+        p_value = min(1.0, 2 * p_value)
+    return _Part(name, statistic, p_value, effect)
+
+
+def _frequent(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of each value that one row in twenty of both samples together has, and of all others."""
+    # Such a value stands at one of the places that divide one of the samples into 40.
+    places = [np.arange(len(each) * 2, step=max(1, len(each) // 20)) // 2 for each in (x, y)]
+    values = np.unique(np.concatenate([each[at] for each, at in zip((x, y), places, strict=True)]))
+    counts = [np.searchsorted(each, values, side="right") - np.searchsorted(each, values) for each in (x, y)]
+    often = counts[0] + counts[1] >= _FREQUENT * (len(x) + len(y))
+    if not often.any():
+        return np.array([len(x)]), np.array([len(y)])
+    first, second = (
+        np.append(each[often], size - each[often].sum())
+        for each, size in zip(counts, (len(x), len(y)), strict=True)
+    )
+    return first, second
+
+
+def _spread(values: np.ndarray) -> float:
+    """Standard deviation of an ascending sample, without squares beyond the largest number."""
+    largest = float(max(abs(values[0]), abs(values[-1])))
+    return float((values / largest).std()) * largest if largest > 0 else 0.0
+
+
+def _median(ascending: np.ndarray) -> float:
+    return float(ascending[(len(ascending) - 1) // 2] / 2 + ascending[len(ascending) // 2] / 2)
 
 
 def _categorical(reference: Column, current: Column, findings: tuple[str, ...]) -> ColumnTest:
@@ -150,13 +223,17 @@ def _counts(column: Column) -> dict[str, int]:
 
 
 def _histogram(x: np.ndarray, y: np.ndarray) -> Distribution:
-    """Equal bins over the middle 99%; what lies beyond is counted in the outer ones."""
-    low, high = np.quantile(x, (0.005, 0.995))
-    low, high = min(float(low), float(np.quantile(y, 0.005))), max(float(high), float(np.quantile(y, 0.995)))
+    """Equal bins over the middle 99% of two ascending samples; what lies beyond is counted in the outer ones."""
+    low = min(float(values[int(0.005 * (len(values) - 1))]) for values in (x, y))
+    high = max(float(values[-1 - int(0.005 * (len(values) - 1))]) for values in (x, y))
     if low == high:
         high = low + 1
-    edges = np.linspace(low, high, _BINS + 1)
-    shares = [np.histogram(np.clip(values, low, high), edges)[0] / len(values) for values in (x, y)]
+    # Halves, because the width of two finite values may exceed the largest number.
+    edges = 2 * np.linspace(low / 2, high / 2, _BINS + 1)
+    shares = [
+        np.diff(np.searchsorted(values, edges[1:-1]), prepend=0, append=len(values)) / len(values)
+        for values in (x, y)
+    ]
     labels = [f"{a:.4g} to {b:.4g}" for a, b in pairwise(edges)]
     return Distribution(labels, shares[0].tolist(), shares[1].tolist())
 

@@ -4,6 +4,7 @@ import base64
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from tidegate.errors import PermissionDenied, ServiceError, UsageError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _DESCRIPTION_LIMIT = 140
 _TIMEOUT = 30
 _RETRIES = 5
+_PULLS_LOOKED_AT = 30
 
 
 class GitHubForge:
@@ -72,9 +74,10 @@ class GitHubForge:
         """The open pull request from `branch`, or else the one that was closed last."""
         head = f"{self._actions.repository.split('/')[0]}:{branch}"
         with _translated("list pull requests", "pull-requests: read"):
-            pulls: list[GithubPull] = list(
-                self._repository.get_pulls(state="all", head=head, sort="created", direction="desc")[:20]
+            newest_first = self._repository.get_pulls(
+                state="all", head=head, sort="created", direction="desc"
             )
+            pulls = list(islice(newest_first, _PULLS_LOOKED_AT))
         # A server that does not know the head answers with every pull request.
         mine = [pull for pull in pulls if pull.head.ref == branch]
         best = next((pull for pull in mine if pull.state == "open"), mine[0] if mine else None)

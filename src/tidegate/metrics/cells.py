@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tidegate.metrics.base import Estimate, Metric, Options, Paired, needed
 from tidegate.metrics.data import Groups, Predictions
-from tidegate.stats.bootstrap import CELLS_METHOD, RESAMPLES, cell_interval, cell_paired
-from tidegate.stats.intervals import clopper_pearson, t_quantile
+from tidegate.stats.bootstrap import RESAMPLES, cell_interval, cell_paired
+from tidegate.stats.intervals import clopper_pearson, t_p_value, t_quantile
 from tidegate.stats.paired import proportion_difference_from_counts
 from tidegate.stats.results import Interval, PairedResult
 
@@ -116,17 +116,15 @@ class CellMetric(Metric):
         # Of the k * k * k cells few are occupied when there are many classes.
         occupied = np.flatnonzero(joint)
         label, first, second = np.unravel_index(occupied, joint.shape)
-        if not same and (first == second).all():
-            return self._undecided(joint.sum(axis=-1), confidence)
-        counts = joint.ravel()[occupied]
         k = joint.shape[0]
-        return cell_paired(
-            counts,
+        result = cell_paired(
+            joint.ravel()[occupied],
             self._of_joint(label, first, k),
             self._of_joint(label, second, k),
             confidence=confidence,
             n_resamples=min(RESAMPLES, max(_FEWEST_RESAMPLES, _CELL_DRAWS // len(occupied))),
         )
+        return result if same else _not_narrower(result, self._one_row(joint.sum(axis=-1)), confidence)
 
     def _of_joint(
         self, label: np.ndarray, prediction: np.ndarray, k: int
@@ -143,22 +141,34 @@ class CellMetric(Metric):
 
         return statistic
 
-    def _undecided(self, cells: Cells, confidence: float) -> PairedResult:
-        """Models that differ, only not on these rows: as many differing rows as may well have been missed.
+    def _one_row(self, cells: Cells) -> float:
+        """The most that another prediction for one row could change."""
+        k = len(cells)
+        each, largest = np.arange(k), 0.0
+        for label in np.flatnonzero(cells.sum(axis=-1)):
+            added = np.repeat(cells[None], k, axis=0)
+            added[each, label, each] += 1
+            largest = max(largest, float(np.ptp(self.value(added))))
+        return largest
 
-        The score interval of no discordant row in n is z squared over n to each side (Tango 1998); here in units of
-        what the most influential row would change.
-        """
-        k = cells.shape[-1]
-        rows = np.flatnonzero(cells)
-        moved = np.repeat(cells.ravel()[None, :], len(rows) * k, axis=0)
-        source, target = np.repeat(rows, k), (rows[:, None] // k * k + np.arange(k)).ravel()
-        np.add.at(moved, (np.arange(len(moved)), source), -1)
-        np.add.at(moved, (np.arange(len(moved)), target), 1)
-        change = np.abs(self.value(moved.reshape(-1, k, k)) - self.value(cells))
-        z = t_quantile(confidence, math.inf)
-        error = z * float(np.nanmax(change))
-        return PairedResult(0.0, -z * error, z * error, 1.0, error, CELLS_METHOD, int(cells.sum()))
+
+def _not_narrower(result: PairedResult, one_row: float, confidence: float) -> PairedResult:
+    """No interval claims more than if the models, which do differ, did so on none of these rows.
+
+    A resample holds only the kinds of difference that occurred. None in n rows has the score interval of z squared
+    over n to each side (Tango 1998), here in units of what one row can change.
+    """
+    z = t_quantile(confidence, math.inf)
+    if result.standard_error >= z * one_row:
+        return result
+    error, half = z * one_row, z * z * one_row
+    return replace(
+        result,
+        low=result.estimate - half,
+        high=result.estimate + half,
+        p_value=t_p_value(result.estimate / error, math.inf),
+        standard_error=error,
+    )
 
 
 def count_cells(groups: Groups, codes: list[np.ndarray], k: int) -> np.ndarray:

@@ -33,6 +33,10 @@ class LatencyQuantile(ResampledMetric):
     quantile: float
     undefined: str = "no row has a latency"
 
+    def usable(self, data: Predictions) -> Predictions:
+        """The rows whose latency is known."""
+        return data.take(np.flatnonzero(~np.isnan(needed(data.latency))))
+
     def statistic(self, data: Predictions) -> Statistic:
         """Quantiles of the repeated rows, shape (k, n) to (k,)."""
         values = needed(data.latency)

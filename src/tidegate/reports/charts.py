@@ -63,17 +63,22 @@ def check_charts(checks: Sequence[Row]) -> list[IntervalChart | None]:
 
 
 def comparison_charts(comparisons: Sequence[Row]) -> list[IntervalChart | None]:
-    """Draw comparisons as differences with their margins; comparisons of one metric share an axis."""
+    """Draw comparisons as differences with their margins; comparisons of one metric share an axis.
+
+    Skipped ones are not drawn: an interval from a handful of rows would squeeze all others into a point.
+    """
     axes = [row.get("metric") for row in comparisons]
+    drawn = [row.get("delta") is not None and row.get("verdict") != "skipped" for row in comparisons]
     spans = (
-        [row.get("delta") or 0.0, row.get("margin") or 0.0, *(row.get("ci") or ())] for row in comparisons
+        [row.get("delta") or 0.0, row.get("margin") or 0.0, *(row.get("ci") or ())] if shown else [0.0]
+        for row, shown in zip(comparisons, drawn, strict=True)
     )
     reach = _reach(axes, spans)
     return [
-        None
-        if row.get("delta") is None
-        else interval_chart(row["delta"], row.get("ci"), reach[row.get("metric")], row.get("margin"))
-        for row in comparisons
+        interval_chart(row["delta"], row.get("ci"), reach[row.get("metric")], row.get("margin"))
+        if shown
+        else None
+        for row, shown in zip(comparisons, drawn, strict=True)
     ]
 
 

@@ -28,7 +28,7 @@ def number(value: Any) -> str:
 
 def setting(value: Any) -> str:
     """Format a number that a person wrote: `0.4` stays `0.4`."""
-    return _minus(f"{value:,.12g}") if _is_number(value) else "–"
+    return _minus(f"{value:,.6g}") if _is_number(value) else "–"
 
 
 def signed(value: Any) -> str:
@@ -46,7 +46,7 @@ def probability(value: Any) -> str:
     """Format a p-value; very small ones as a bound."""
     if not _is_number(value):
         return "–"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return "< 0.001" if value < 0.001 else f"{value:,.3f}"
 
 
 def interval(bounds: Interval | None, *, sign: bool = False) -> str:

@@ -125,7 +125,7 @@ def category(value: Any) -> str:
 
 def count(number: int, noun: str) -> str:
     """Return `1 check`, `2,000 checks`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{int(number):,} {noun}{'' if number == 1 else 's'}"
 
 
 def _tally_gate(document: Document) -> str:

@@ -110,7 +110,10 @@ def corrected_effect(distance: float, null_distance: float) -> float:
     Chance and shift are near independent and so add in squares: subtracting the null from the
     distance itself would hide half of a shift as large as the noise.
     """
-    return math.sqrt(max(0.0, distance**2 - null_distance**2))
+    if distance <= null_distance:
+        return 0.0
+    # The difference of the squares in factors, so that no square exceeds the largest number.
+    return math.sqrt(distance - null_distance) * math.sqrt(distance + null_distance)
 
 
 def _ks(merged: Merged) -> KsResult:
