@@ -217,14 +217,21 @@ def _error(verb: str, words: str) -> RepositoryError | ServiceError | Permission
     ):
         return PushRejected(f"the remote refused the push: {text}")
     if any(
-        sign in words for sign in ("Permission to", "error: 403", "Authentication failed", "could not read Username")
+        sign in words
+        for sign in ("Permission to", "error: 403", "Authentication failed", "could not read Username")
     ):
         return PermissionDenied(
             f"git {verb} was refused: {text}. The job needs `permissions: contents: write`, or a `token:` that may push"
         )
     if any(
         sign in words
-        for sign in ("Could not resolve host", "Connection refused", "Failed to connect", "timed out", "error: 5")
+        for sign in (
+            "Could not resolve host",
+            "Connection refused",
+            "Failed to connect",
+            "timed out",
+            "error: 5",
+        )
     ):
         return ServiceError(f"git {verb} could not reach the remote: {text}")
     return RepositoryError(f"git {verb} failed: {text}")

@@ -80,8 +80,11 @@ def _cut(data: Table, model: Model, holdout: Holdout) -> tuple[str, str]:
     if text.endswith("%"):
         moment = data.scalar(f"quantile_disc({when}, {1 - float(text[:-1]) / 100})")
     elif text.isdigit():
-        share = min(int(text) / max(data.rows, 1), 1.0)
-        moment = data.scalar(f"quantile_disc({when}, {1 - share})")
+        # The smallest quantile is the oldest row itself, which would stay in training.
+        share = int(text) / max(data.rows, 1)
+        moment = data.scalar(
+            f"quantile_disc({when}, {1 - share})" if share < 1 else f"min({when}) - INTERVAL 1 SECOND"
+        )
     else:
         seconds = parse_duration(text).total_seconds()
         moment = data.scalar(f"max({when}) - to_seconds({seconds})")

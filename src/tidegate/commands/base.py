@@ -1,6 +1,7 @@
 """What all commands share: options in common, opening tables, and publishing a finished document."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -105,6 +106,8 @@ class Invocation:
 
     def publish(self, document: Document, outputs: Mapping[str, str] | None = None) -> None:
         """Write a finished document, print its verdict, and hand it to the runner and the pull request."""
+        # Where to publish is settled before anything is written: a wrong --forge leaves nothing behind.
+        _ = self.forge
         paths = self.write(document)
         print(reports.terminal(document, color=use_color(sys.stdout)))
         print(f"report: {terminal_text(paths['html'])}")
@@ -176,8 +179,7 @@ class Invocation:
 def sticky_marker(document: Document, workflow: str) -> str:
     """What a comment is found by: command, model and workflow, in characters that cannot end an HTML comment."""
     parts = [str(document["schema"]).split("/")[1], str(document["model"]), workflow]
-    safe = ("".join(c if c.isalnum() or c in "._" else "-" for c in part) for part in parts if part)
-    return ":".join(part.replace("--", "-") for part in safe)
+    return ":".join(re.sub(r"[^\w.]+", "-", part) for part in parts if part)
 
 
 def use_color(stream: object) -> bool:

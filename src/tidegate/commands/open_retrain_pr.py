@@ -176,7 +176,12 @@ def _evidence(
         candidate = stack.enter_context(model_copy(model_dir))
         serving = read_registry(invocation).production()
         compared: list[SetTables] = []
-        if serving is not None and model.compare is not None and model.retrain is not None and model.retrain.artifacts:
+        if (
+            serving is not None
+            and model.compare is not None
+            and model.retrain is not None
+            and model.retrain.artifacts
+        ):
             path = model.retrain.artifacts[0]
             production = stack.enter_context(checked_out(invocation.repository, serving, path))
             for name in model.compare.sets:

@@ -96,12 +96,12 @@ class Groups:
             values: only these, in this order; one that never occurs is an empty group.
         """
         if values is None:
-            codes = column.values
-            slices: list[dict[str, Level | None] | None] = [{column.name: level} for level in column.levels]
-            if (codes < 0).any():
-                codes = np.where(codes < 0, len(slices), codes)
-                slices.append({column.name: None})
-            return cls(codes, tuple(slices))
+            # A level may have lost its rows, say in a join; the code -1 of missing values counts as the last.
+            levels = (*column.levels, None)
+            found = np.flatnonzero(np.bincount(column.values % len(levels), minlength=len(levels)))
+            lookup = np.zeros(len(levels), dtype=np.int32)
+            lookup[found] = np.arange(len(found))
+            return cls(lookup[column.values], tuple({column.name: levels[i]} for i in found))
         wanted = list(values)
         position = {canonical(value): i for i, value in enumerate(wanted)}
         lookup = np.array(

@@ -89,7 +89,7 @@ def parse_registry(raw: bytes | None, model: str) -> Registry:
             tuple(Version(**version) for version in document["versions"]),
             {str(name): int(number) for name, number in document["aliases"].items()},
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise RepositoryError(
             f"{registry_path(model)} is no registry that this version reads: restore it from git history"
         ) from None
@@ -108,7 +108,9 @@ def artifact_files(folder: Path) -> dict[str, Path]:
             raise RepositoryError(f"the model contains a link, {name}: write the file itself")
         # Names go into the digest line by line, and into git as UTF-8.
         if not name.isprintable():
-            raise RepositoryError(f"the model contains a file whose name is no plain text, {name!r}: rename it")
+            raise RepositoryError(
+                f"the model contains a file whose name is no plain text, {name!r}: rename it"
+            )
         if path.is_file() and name not in OWN_FILES:
             files[name] = path
     return files

@@ -1,0 +1,659 @@
+"""Sample documents, one per state that a report can show."""
+
+import copy
+from typing import Any
+
+Document = dict[str, Any]
+
+HOSTILE = (
+    '"; echo pwned',
+    "${{ secrets.X }}",
+    "<img src=x onerror=alert(1)>",
+    "@everyone",
+    "`code` *bold* _em_ ~~gone~~",
+    "line\nbreak | table\r\n\n# heading",
+    "<!-- tidegate:sticky -->",
+    "[click](https://evil.example/?a=1) ![x](http://evil.example/x.png)",
+    "www.evil.example https://evil.example mail@evil.example #1 GH-2 acme/x#3",
+    "::set-output name=x::y ##[error]z",
+    "\u202egnp.exe\u202c \x1b[31mred\x1b[0m \u200bzero",
+    "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+    "x" * 400,
+)
+
+
+def _document(command: str, decision: str, reasons: list[str], **rest: Any) -> Document:
+    return {
+        "schema": f"tidegate/{command}/1",
+        "model": "flight-delay",
+        "decision": decision,
+        "reasons": reasons,
+        "created_at": "2013-04-01T06:30:00Z",
+        "warnings": [],
+        "provenance": {
+            "tidegate_version": "0.1.0",
+            "git_sha": "9fceb02d0ae598e95dc970b74767f19372d61af8",
+            "config_sha256": "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03",
+            "data": [
+                {
+                    "role": "predictions",
+                    "path": "data/golden-predictions.parquet",
+                    "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+                    "rows": 10_000,
+                }
+            ],
+            "rows": 10_000,
+        },
+        **rest,
+    }
+
+
+def check(metric: str, value: float | None, verdict: str, **rest: Any) -> Document:
+    """One check of an `evaluate-gate` document."""
+    row: Document = {
+        "metric": metric,
+        "column": None,
+        "slice": None,
+        "value": value,
+        "ci": None,
+        "confidence": None,
+        "threshold": {"min": 0.4},
+        "rows": 10_000,
+        "verdict": verdict,
+        "detail": "",
+    }
+    return row | rest
+
+
+def gate_fail() -> Document:
+    """A gate that fails on one slice and cannot tell on another."""
+    return _document(
+        "evaluate-gate",
+        "fail",
+        [
+            "recall for carrier UA: 0.3122 is below the minimum 0.4",
+            "roc_auc for carrier HA: the 95% interval 0.5811 to 0.7392 includes the minimum 0.65",
+        ],
+        checks=[
+            check("roc_auc", 0.7031, "pass", ci=[0.6922, 0.7139], confidence=0.95, threshold={"min": 0.7}),
+            check(
+                "recall",
+                0.3122,
+                "fail",
+                slice={"carrier": "UA"},
+                ci=[0.2811, 0.3450],
+                confidence=0.95,
+                rows=812,
+            ),
+            check(
+                "recall",
+                0.4377,
+                "pass",
+                slice={"carrier": "EV"},
+                ci=[0.4170, 0.4586],
+                confidence=0.95,
+                rows=2197,
+            ),
+            check(
+                "roc_auc",
+                0.6623,
+                "inconclusive",
+                slice={"carrier": "HA"},
+                ci=[0.5811, 0.7392],
+                confidence=0.95,
+                threshold={"min": 0.65},
+                rows=241,
+                detail="the interval includes the minimum 0.65; about 3,900 more rows would settle it",
+            ),
+            check(
+                "recall",
+                None,
+                "skipped",
+                slice={"carrier": "OO"},
+                rows=14,
+                detail="14 rows are fewer than min_rows 200",
+            ),
+            check("latency_p95", 41.3, "pass", ci=[40.1, 43.0], confidence=0.95, threshold={"max": 50}),
+            check("mean", 0.0031, "pass", column="toxicity", threshold={"max": 0.01}),
+        ],
+    )
+
+
+def gate_pass() -> Document:
+    """A gate that passes."""
+    document = gate_fail()
+    kept = [row for row in document["checks"] if row["verdict"] in ("pass", "skipped")]
+    return document | {"decision": "pass", "reasons": ["all 4 checks with enough rows pass"], "checks": kept}
+
+
+def gate_inconclusive() -> Document:
+    """A gate that cannot tell."""
+    document = gate_fail()
+    kept = [row for row in document["checks"] if row["verdict"] != "fail"]
+    return document | {"decision": "inconclusive", "reasons": document["reasons"][1:], "checks": kept}
+
+
+def gate_hostile() -> Document:
+    """A failing gate whose every name and value is an attack."""
+    document = gate_fail()
+    document["model"] = HOSTILE[2]
+    document["checks"] = [
+        check(
+            "recall",
+            0.31,
+            "fail",
+            slice={name: name},
+            column=name,
+            ci=[0.28, 0.34],
+            confidence=0.95,
+            detail=name,
+        )
+        for name in HOSTILE
+    ]
+    document["checks"].append(check("recall", None, "skipped", slice={"carrier": None}, detail=HOSTILE[5]))
+    document["reasons"] = [f"recall for carrier {name}: 0.31 is below the minimum 0.4" for name in HOSTILE]
+    document["warnings"] = list(HOSTILE)
+    document["provenance"]["data"][0]["path"] = HOSTILE[3]
+    return document
+
+
+def gate_many(slices: int = 500) -> Document:
+    """A gate with more slices than a comment can hold."""
+    document = gate_fail()
+    document["checks"] = [
+        check(
+            "recall",
+            0.3 + index / (2 * slices),
+            "fail" if index < slices // 5 else "pass",
+            slice={"destination": f"airport {index:03d}", "carrier": "United Air Lines"},
+            ci=[0.28 + index / (2 * slices), 0.32 + index / (2 * slices)],
+            confidence=0.95,
+            rows=200 + index,
+        )
+        for index in range(slices)
+    ]
+    document["reasons"] = [
+        f"recall for destination airport {index:03d} and carrier United Air Lines: below the minimum 0.4"
+        for index in range(slices // 5)
+    ]
+    return document
+
+
+def comparison(
+    metric: str, values: tuple[float, float], ci: list[float], verdict: str, **rest: Any
+) -> Document:
+    """One comparison of a `compare-to-prod` document; `values` are candidate's and production's."""
+    row: Document = {
+        "candidate": "candidate",
+        "set": "golden",
+        "metric": metric,
+        "slice": None,
+        "candidate_value": values[0],
+        "production_value": values[1],
+        "delta": round(values[0] - values[1], 6),
+        "ci": ci,
+        "p_value": 0.0004,
+        "adjusted_p_value": 0.0016,
+        "p_better": 0.0002,
+        "margin": 0.0,
+        "require": "superior",
+        "verdict": verdict,
+        "method": "DeLong, paired",
+        "rows": 10_000,
+        "role": "primary",
+        "detectable": 0.0061,
+        "rows_needed": None,
+        "satisfied": True,
+        "detail": "",
+    }
+    return row | rest
+
+
+def compare_hold() -> Document:
+    """A candidate that is worse where it has to be better."""
+    return _document(
+        "compare-to-prod",
+        "hold",
+        [
+            "roc_auc on recent: the candidate is inferior, by 0.0137 (95% interval 0.0062 to 0.0212)",
+            "recall for carrier UA on golden: not shown within the margin 0.03; more rows are needed",
+        ],
+        confidence=0.95,
+        first_release=False,
+        sets=["recent", "golden"],
+        joins=[
+            {
+                "set": "recent",
+                "candidate": "candidate",
+                "matched": 24_951,
+                "only_candidate": 0,
+                "only_production": 0,
+            },
+            {
+                "set": "golden",
+                "candidate": "candidate",
+                "matched": 9_990,
+                "only_candidate": 5,
+                "only_production": 10,
+            },
+        ],
+        comparisons=[
+            comparison(
+                "roc_auc",
+                (0.6894, 0.7031),
+                [-0.0212, -0.0062],
+                "inferior",
+                set="recent",
+                satisfied=False,
+                rows=24_951,
+            ),
+            comparison(
+                "log_loss",
+                (0.4712, 0.4729),
+                [0.0004, 0.0030],
+                "superior",
+                role="guardrail",
+                require="non_inferior",
+                margin=0.01,
+                delta=0.0017,
+                p_value=0.0102,
+                adjusted_p_value=0.0204,
+                p_better=0.9949,
+                method="paired mean, t",
+                detectable=0.0019,
+            ),
+            comparison(
+                "recall",
+                (0.4012, 0.4224),
+                [-0.0498, 0.0076],
+                "inconclusive",
+                role="guardrail",
+                require="not_inferior",
+                margin=0.03,
+                slice={"carrier": "UA"},
+                p_value=0.151,
+                adjusted_p_value=0.302,
+                p_better=0.0755,
+                rows=812,
+                satisfied=False,
+                detectable=0.041,
+                rows_needed=1_122,
+                method="McNemar, mid-p",
+            ),
+            comparison(
+                "recall",
+                (0.4377, 0.4391),
+                [-0.0119, 0.0092],
+                "non_inferior",
+                role="guardrail",
+                require="not_inferior",
+                margin=0.03,
+                slice={"carrier": "EV"},
+                p_value=0.81,
+                adjusted_p_value=0.81,
+                p_better=0.405,
+                rows=2_197,
+                method="McNemar, mid-p",
+            ),
+        ],
+        candidates=[
+            {"candidate": "candidate", "decision": "hold", "reasons": ["roc_auc on recent: inferior"]}
+        ],
+        ranking=[{"candidate": "candidate", "value": 0.6894, "delta_to_next": None, "ci_to_next": None}],
+    )
+
+
+def compare_promote() -> Document:
+    """A candidate that is better, and nowhere worse."""
+    document = compare_hold()
+    better = comparison("roc_auc", (0.7187, 0.7031), [0.0081, 0.0231], "superior", set="recent", rows=24_951)
+    document["comparisons"] = [
+        better | {"p_better": 0.9998},
+        document["comparisons"][1],
+        document["comparisons"][3],
+    ]
+    document["candidates"] = [
+        {"candidate": "candidate", "decision": "promote", "reasons": ["every requirement is met"]}
+    ]
+    return document | {
+        "decision": "promote",
+        "reasons": ["roc_auc on recent: superior, by 0.0156 (95% interval 0.0081 to 0.0231)"],
+    }
+
+
+def compare_first_release() -> Document:
+    """No production model yet, and said so."""
+    document = compare_promote()
+    return document | {
+        "reasons": [
+            "first release: there is no production model to compare with, and --first-release says so"
+        ],
+        "first_release": True,
+        "joins": [],
+        "comparisons": [],
+        "ranking": [],
+    }
+
+
+def compare_several() -> Document:
+    """Three candidates, ranked."""
+    document = compare_hold()
+    rows = document["comparisons"]
+    document["comparisons"] = [
+        row | {"candidate": name} for name in ("forest", "boosting", "logistic") for row in rows
+    ]
+    document["candidates"] = [
+        {"candidate": "forest", "decision": "hold", "reasons": ["roc_auc on recent: inferior"]},
+        {"candidate": "boosting", "decision": "promote", "reasons": ["every requirement is met"]},
+        {"candidate": "logistic", "decision": "inconclusive", "reasons": ["roc_auc on recent: inconclusive"]},
+    ]
+    document["ranking"] = [
+        {"candidate": "boosting", "value": 0.7187, "delta_to_next": 0.0051, "ci_to_next": [-0.0011, 0.0113]},
+        {"candidate": "logistic", "value": 0.7136, "delta_to_next": 0.0242, "ci_to_next": [0.0150, 0.0334]},
+        {"candidate": "forest", "value": 0.6894, "delta_to_next": None, "ci_to_next": None},
+    ]
+    return document | {"decision": "promote", "reasons": ["boosting: every requirement is met"]}
+
+
+def feature(name: str, effect: float, drifted: bool, **rest: Any) -> Document:
+    """One feature of a `drift-report` document."""
+    row: Document = {
+        "feature": name,
+        "kind": "numeric",
+        "test": "Kolmogorov-Smirnov",
+        "statistic": 0.0731,
+        "p_value": 0.00001 if drifted else 0.31,
+        "adjusted_p_value": 0.00004 if drifted else 0.62,
+        "effect": effect,
+        "drifted": drifted,
+        "detail": "",
+        "distribution": {
+            "labels": [f"{5 + 2 * bin} to {7 + 2 * bin}" for bin in range(9)],
+            "reference": [0.08, 0.14, 0.10, 0.11, 0.13, 0.17, 0.15, 0.09, 0.03],
+            "current": [0.05, 0.09, 0.09, 0.11, 0.14, 0.20, 0.18, 0.10, 0.04],
+        },
+    }
+    return row | rest
+
+
+def drift_retrain() -> Document:
+    """Drift and a drop in performance: time to retrain."""
+    return _document(
+        "drift-report",
+        "retrain",
+        [
+            "performance_drop: roc_auc dropped by 0.0412 (95% interval 0.0298 to 0.0526), more than 0.02",
+            "2 of 4 features drifted",
+        ],
+        false_alarm_rate=0.01,
+        min_effect=0.05,
+        windows={
+            "reference": {"rows": 24_951, "start": "2013-03-01T00:00:00Z", "end": "2013-04-01T00:00:00Z"},
+            "current": {"rows": 28_243, "start": "2013-06-01T00:00:00Z", "end": "2013-07-01T00:00:00Z"},
+        },
+        features=[
+            feature("distance", 0.0112, False),
+            feature("dep_hour", 0.1834, True),
+            feature(
+                "carrier",
+                0.0921,
+                True,
+                kind="categorical",
+                test="chi-squared, two samples",
+                distribution={
+                    "labels": ["UA", "B6", "EV", "DL", "other"],
+                    "reference": [0.174, 0.162, 0.161, 0.143, 0.36],
+                    "current": [0.231, 0.151, 0.128, 0.142, 0.348],
+                },
+            ),
+            feature(
+                "origin", 0.004, False, kind="categorical", test="chi-squared, two samples", distribution=None
+            ),
+        ],
+        multivariate=None,
+        prediction_drift=feature("p_delayed", 0.0611, True),
+        label_drift=None,
+        performance={
+            "metric": "roc_auc",
+            "realised": {
+                "reference": 0.7123,
+                "current": 0.6711,
+                "drop": 0.0412,
+                "ci": [0.0298, 0.0526],
+                "confidence": 0.95,
+                "min_drop": 0.02,
+                "rows_reference": 24_951,
+                "rows_current": 28_243,
+                "fired": True,
+            },
+            "estimated": None,
+            "detail": "",
+        },
+        data_quality=[
+            {"check": "new_categories", "column": "carrier", "detail": "1 value in 29 rows is new: YV"},
+        ],
+        triggers=[
+            {
+                "condition": "performance_drop",
+                "value": 0.0412,
+                "fired": True,
+                "detail": "0.0412 is above 0.02",
+            },
+            {"condition": "new_rows >= 100000", "value": 28_243, "fired": False, "detail": "28,243 rows"},
+            {
+                "condition": "drift and estimated_drop",
+                "value": None,
+                "fired": False,
+                "detail": "no estimate yet",
+            },
+        ],
+    )
+
+
+def drift_none() -> Document:
+    """Nothing moved."""
+    document = drift_retrain()
+    document["features"] = [row | {"drifted": False, "effect": 0.01} for row in document["features"]]
+    document["performance"] = {
+        "metric": None,
+        "realised": None,
+        "estimated": None,
+        "detail": "no label column",
+    }
+    triggers = [row | {"fired": False, "value": False} for row in document["triggers"]]
+    return document | {
+        "decision": "none",
+        "reasons": ["no trigger fired"],
+        "triggers": triggers,
+        "data_quality": [],
+        "prediction_drift": None,
+    }
+
+
+def drift_watch() -> Document:
+    """Something moved, and no trigger fired."""
+    document = drift_none()
+    document["features"] = drift_retrain()["features"]
+    return document | {"decision": "watch", "reasons": ["2 of 4 features drifted; no trigger fired"]}
+
+
+def drift_many(features: int = 50, levels: int = 20) -> Document:
+    """A wide report."""
+    document = drift_retrain()
+    labels = [f"level {level}" for level in range(levels)]
+    document["features"] = [
+        feature(
+            f"feature_{index:02d}",
+            index / 200,
+            index > 25,
+            distribution={
+                "labels": labels,
+                "reference": [(1 + (level * 7 + index) % 11) / 117 for level in range(levels)],
+                "current": [(1 + (level * 5 + index) % 13) / 133 for level in range(levels)],
+            },
+        )
+        for index in range(features)
+    ]
+    return document
+
+
+def retrain_opened() -> Document:
+    """A new model with its pull request."""
+    return _document(
+        "open-retrain-pr",
+        "opened",
+        ["performance_drop: roc_auc dropped by 0.0412 (95% interval 0.0298 to 0.0526), more than 0.02"],
+        branch="tidegate/retrain/flight-delay",
+        pull_request={"number": 12, "url": "https://github.com/acme/flights/pull/12", "action": "opened"},
+        lineage={
+            "schema": "tidegate/lineage/1",
+            "model": "flight-delay",
+            "digest": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "parent": {
+                "version": 3,
+                "digest": "5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9",
+            },
+            "trigger": {
+                "kind": "drift",
+                "reasons": [
+                    "performance_drop: roc_auc dropped by 0.0412 (95% interval 0.0298 to 0.0526), more than 0.02"
+                ],
+            },
+            "data": {
+                "path": "data/2013-01_2013-06.parquet",
+                "sha256": "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824",
+                "rows": 158_418,
+            },
+            "training": {
+                "sha256": "486ea46224d1bb4fb680f34f7c9ad96a8f24ec88be73ea8e5a6c65260e9cb8a7",
+                "rows": 126_734,
+                "start": "2013-01-01T05:00:00",
+                "end": "2013-05-24T11:00:00",
+            },
+            "holdout": {
+                "sha256": "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b",
+                "rows": 31_684,
+                "start": "2013-05-24T11:00:00",
+                "end": "2013-06-30T23:00:00",
+            },
+            "golden": None,
+            "code_commit": "9fceb02d0ae598e95dc970b74767f19372d61af8",
+            "config_sha256": "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03",
+            "train_command": "python train.py --data {data} --output {model_dir}",
+            "trained_at": "2013-07-01T06:30:00Z",
+            "tidegate_version": "0.1.0",
+        },
+        drift_decision="retrain",
+        skipped_because=None,
+        gate=gate_pass(),
+        comparison=compare_promote(),
+        drift=drift_retrain(),
+        log_tail=["epoch 1 of 2", "epoch 2 of 2", "saved models/flight-delay/model.json"],
+    )
+
+
+def retrain_not_compared() -> Document:
+    """A new model that nothing could be compared with."""
+    return retrain_opened() | {"gate": None, "comparison": None, "drift": None}
+
+
+def retrain_failed() -> Document:
+    """A training that broke."""
+    return retrain_opened() | {
+        "decision": "failed",
+        "reasons": ["train: exited with code 1 after 8.4 s"],
+        "branch": None,
+        "pull_request": None,
+        "gate": None,
+        "comparison": None,
+        "log_tail": ["Traceback (most recent call last):", '  File "train.py", line 3', "", *HOSTILE],
+    }
+
+
+def retrain_skipped() -> Document:
+    """Nothing to do."""
+    return retrain_opened() | {
+        "decision": "skipped",
+        "reasons": ["the drift report says watch, not retrain"],
+        "drift_decision": "watch",
+        "skipped_because": "the drift report says watch, not retrain",
+        "branch": None,
+        "pull_request": None,
+        "lineage": {},
+        "gate": None,
+        "comparison": None,
+        "drift": None,
+        "log_tail": [],
+    }
+
+
+def promoted() -> Document:
+    """A model in production."""
+    return _document(
+        "promote",
+        "promoted",
+        ["version 4 is now production"],
+        version=4,
+        alias="production",
+        commit="9fceb02d0ae598e95dc970b74767f19372d61af8",
+        digest="e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    )
+
+
+def hostile(document: Document) -> Document:
+    """Put an attack in place of every string that is not a keyword of the format."""
+    hashes = {
+        "sha256",
+        "git_sha",
+        "config_sha256",
+        "commit",
+        "code_commit",
+        "digest",
+    }  # may be shown whole, to be copied
+    keywords = {
+        "schema",
+        "decision",
+        "verdict",
+        "require",
+        "role",
+        "kind",
+        "created_at",
+        "action",
+        "start",
+        "end",
+    }
+    attacks = iter(HOSTILE * 200)
+
+    def poison(tree: Any, key: str = "") -> Any:
+        if isinstance(tree, dict):
+            return {name: poison(value, name) for name, value in tree.items()}
+        if isinstance(tree, list):
+            return [poison(value, key) for value in tree]
+        if not isinstance(tree, str) or key in keywords:
+            return tree
+        attack = next(attacks)
+        return HOSTILE[0] if key in hashes and attack.isalnum() else attack
+
+    poisoned: Document = poison(copy.deepcopy(document))
+    return poisoned
+
+
+SAMPLES = {
+    "gate-fail": gate_fail,
+    "gate-pass": gate_pass,
+    "gate-inconclusive": gate_inconclusive,
+    "gate-hostile": gate_hostile,
+    "gate-many": gate_many,
+    "compare-hold": compare_hold,
+    "compare-promote": compare_promote,
+    "compare-first-release": compare_first_release,
+    "compare-several": compare_several,
+    "drift-retrain": drift_retrain,
+    "drift-watch": drift_watch,
+    "drift-none": drift_none,
+    "retrain-opened": retrain_opened,
+    "retrain-not-compared": retrain_not_compared,
+    "retrain-failed": retrain_failed,
+    "retrain-skipped": retrain_skipped,
+    "promoted": promoted,
+}

@@ -1,0 +1,307 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tidegate.comparison import Comparison, ComparisonResult, EvaluationSet, compare
+from tidegate.config import Compare
+from tidegate.metrics import METRICS
+from tidegate.metrics.data import Groups, Predictions
+from tidegate.tables import Column
+
+N = 100
+
+
+def gains(mean: float, spread: float, rows: int = N) -> np.ndarray:
+    """Differences with exactly this mean, whose interval is the mean and about 0.2 spreads to each side."""
+    return mean + spread * np.tile([1.0, -1.0], rows // 2)
+
+
+def model(values: np.ndarray, codes: np.ndarray | None = None, levels: tuple[str, ...] = ()) -> Predictions:
+    slices = {} if codes is None else {"part": Column("part", "category", codes.astype(np.int32), levels)}
+    kpi = {("kpi", "number"): Column("kpi", "number", np.asarray(values, dtype=np.float64))}
+    return Predictions("regression", len(values), columns=kpi, slices=slices)
+
+
+def primary(**keys: Any) -> dict[str, Any]:
+    return {"metric": "mean", "column": "kpi", "better": "higher", **keys}
+
+
+def decide(candidates: dict[str, Predictions], production: Predictions, **config: Any) -> ComparisonResult:
+    return compare([EvaluationSet("golden", production, candidates)], Compare.model_validate(config))
+
+
+def compared(change: np.ndarray, **keys: Any) -> tuple[str, Comparison]:
+    """The decision and the only comparison of one candidate that changed a column by these amounts."""
+    base = np.arange(float(len(change)))
+    result = decide({"c": model(base + change)}, model(base), primary=primary(**keys))
+    (only,) = result.comparisons
+    return result.decision, only
+
+
+NON_INFERIOR = {"require": "non_inferior", "margin": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("mean", "spread", "keys", "verdict", "decision"),
+    [
+        (1.0, 1.0, {}, "superior", "promote"),
+        (0.1, 1.0, {}, "inconclusive", "inconclusive"),
+        (-0.1, 1.0, {}, "inconclusive", "inconclusive"),
+        (-1.0, 1.0, {}, "inferior", "hold"),
+        (1.0, 1.0, {"better": "lower"}, "inferior", "hold"),
+        (-1.0, 1.0, {"better": "lower"}, "superior", "promote"),
+        # Exactly at a bound: not above zero, but not below the margin.
+        (0.0, 0.0, {}, "non_inferior", "hold"),
+        (-1.0, 0.0, NON_INFERIOR, "non_inferior", "promote"),
+        (-1.0000001, 0.0, NON_INFERIOR, "inferior", "hold"),
+        (1.0, 1.0, NON_INFERIOR, "superior", "promote"),
+        (-0.5, 1.0, NON_INFERIOR, "non_inferior", "promote"),
+        (-0.9, 1.0, NON_INFERIOR, "inconclusive", "inconclusive"),
+        # Surely worse than production, but not surely by more than the margin.
+        (-1.1, 1.0, NON_INFERIOR, "inconclusive", "inconclusive"),
+        (-1.5, 1.0, NON_INFERIOR, "inferior", "hold"),
+    ],
+)
+def test_verdicts_of_the_primary_comparison(mean, spread, keys, verdict, decision):
+    decided, comparison = compared(gains(mean, spread), **keys)
+    assert (comparison.verdict, decided) == (verdict, decision)
+
+
+def test_a_comparison_shows_what_it_rests_on():
+    decision, c = compared(gains(0.1, 1.0))
+    assert decision == "inconclusive"
+    assert c.delta == pytest.approx(0.1)
+    assert c.ci == pytest.approx((-0.0994, 0.2994), abs=1e-3)
+    assert c.p_value == c.adjusted_p_value == pytest.approx(0.322, abs=1e-3)
+    assert c.p_better == pytest.approx(1 - c.p_value / 2)
+    # 2.8 standard errors: of 0.1005 here, and of the difference seen at the rows needed.
+    assert c.detectable == pytest.approx(2.80 * 0.1005, rel=0.01)
+    assert c.rows_needed == pytest.approx(N * (2.80 * 1.005) ** 2, rel=0.01)
+    assert "about" in c.detail
+    assert "would settle it" in c.detail
+
+
+@pytest.mark.parametrize("better", ["higher", "lower"])
+def test_delta_is_positive_where_the_candidate_is_better(better):
+    _, c = compared(gains(1.0 if better == "higher" else -1.0, 1.0), better=better)
+    assert c.delta == pytest.approx(1.0)
+    assert c.ci is not None
+    assert c.ci[0] > 0
+    assert c.p_better is not None
+    assert c.p_better > 0.999
+
+
+def guarded(changes: dict[str, np.ndarray], **keys: Any) -> tuple[ComparisonResult, dict[str, Comparison]]:
+    """A primary that holds, and a guardrail on slices that changed by these amounts."""
+    codes = np.repeat(np.arange(len(changes)), [len(each) for each in changes.values()])
+    change = np.concatenate(list(changes.values()))
+    base = np.arange(float(len(change)))
+    result = decide(
+        {"c": model(base + change, codes, tuple(changes))},
+        model(base, codes, tuple(changes)),
+        primary=primary(require="non_inferior", margin=100),
+        guardrails=[primary(slices=["part"], **keys)],
+    )
+    return result, {str(c.slice["part"]): c for c in result.comparisons if c.slice}
+
+
+@pytest.mark.parametrize(
+    ("require", "mean", "satisfied", "decision"),
+    [
+        ("non_inferior", 0.0, True, "promote"),
+        ("non_inferior", -0.9, False, "inconclusive"),
+        ("non_inferior", -3.0, False, "hold"),
+        ("not_inferior", -0.9, True, "promote"),
+        ("not_inferior", -1.1, True, "promote"),
+        ("not_inferior", -3.0, False, "hold"),
+    ],
+)
+def test_what_a_guardrail_requires(require, mean, satisfied, decision):
+    result, by_slice = guarded({"a": gains(0, 1), "b": gains(mean, 1)}, require=require, margin=1.0)
+    assert by_slice["a"].satisfied
+    assert by_slice["b"].satisfied is satisfied
+    assert result.decision == decision
+    assert ("part b" in result.reasons[0]) is not satisfied
+
+
+def test_slices_under_min_rows_are_skipped_and_listed():
+    result, by_slice = guarded({"a": gains(0, 0.1), "b": gains(-9, 1, 10)}, margin=1.0, min_rows=50)
+    assert by_slice["b"].verdict == "skipped"
+    assert by_slice["b"].satisfied
+    assert by_slice["b"].adjusted_p_value is None
+    assert result.decision == "promote"
+
+
+@pytest.mark.parametrize("require", ["non_inferior", "not_inferior"])
+def test_what_cannot_be_compared_is_never_taken_for_harmless(require):
+    result, by_slice = guarded({"a": gains(0, 1), "b": np.full(10, np.nan)}, margin=1.0, require=require)
+    assert by_slice["b"].verdict == "inconclusive"
+    assert not by_slice["b"].satisfied
+    assert by_slice["b"].delta is by_slice["b"].ci is None
+    assert "cannot be compared" in by_slice["b"].detail
+    assert result.decision == "inconclusive"
+
+
+def test_a_skipped_primary_decides_nothing():
+    decision, c = compared(gains(1, 1), min_rows=N + 1, require="non_inferior", margin=1)
+    assert (c.verdict, decision) == ("skipped", "inconclusive")
+
+
+def test_the_correction_applies_to_blame_and_not_to_promotion():
+    # Each of these alone is harm at 5%, and none of them is among twenty.
+    harmed = {f"s{i}": gains(-0.25, 1.0) for i in range(20)}
+    alone, _ = guarded({"s0": harmed["s0"]})
+    assert alone.decision == "hold"
+    result, by_slice = guarded(harmed)
+    assert {c.verdict for c in by_slice.values()} == {"inconclusive"}
+    assert result.decision == "inconclusive"
+    # And a gain that is one alone is one among twenty.
+    _, better = guarded({f"s{i}": gains(0.25, 1.0) for i in range(20)})
+    assert {c.verdict for c in better.values()} == {"superior"}
+
+
+def test_the_level_is_shared_among_candidates():
+    base = np.arange(float(N))
+    gain = model(base + gains(0.22, 1.0))
+    assert decide({"c": gain}, model(base), primary=primary()).decision == "promote"
+    several = {"c": gain, **{f"d{i}": model(base + gains(-0.1, 1.0)) for i in range(4)}}
+    assert decide(several, model(base), primary=primary()).decision == "inconclusive"
+
+
+def test_candidates_are_ranked_with_what_separates_them():
+    base = np.arange(float(N))
+    candidates = {
+        "unknown": model(np.full(N, np.nan)),
+        "worst": model(base + gains(-3, 1)),
+        "good": model(base + gains(1, 1)),
+        "best": model(base + gains(3, 1)),
+    }
+    result = decide(candidates, model(base), primary=primary())
+    assert [rank.candidate for rank in result.ranking] == ["best", "good", "worst", "unknown"]
+    best, good, worst, unknown = result.ranking
+    assert best.delta_to_next == pytest.approx(2)
+    assert best.ci_to_next == pytest.approx((2, 2))
+    assert good.delta_to_next == pytest.approx(4)
+    assert worst.delta_to_next is None
+    assert unknown.delta_to_next is None
+    assert [d.decision for d in result.candidates] == ["inconclusive", "hold", "promote", "promote"]
+    assert result.decision == "promote"
+    assert result.reasons[0].startswith("best: ")
+
+
+def test_the_best_that_keeps_its_guardrails_is_chosen():
+    base, codes = np.arange(float(N)), np.tile([0, 0, 1, 1], N // 4)
+    uneven = gains(3, 1) + np.where(codes == 1, -6, 3)
+    candidates = {
+        "uneven": model(base + uneven, codes, ("a", "b")),
+        "even": model(base + 1, codes, ("a", "b")),
+    }
+    result = decide(
+        candidates, model(base, codes, ("a", "b")), primary=primary(), guardrails=[primary(slices=["part"])]
+    )
+    assert result.ranking[0].candidate == "uneven"
+    assert result.decision == "promote"
+    assert result.reasons[0].startswith("even: ")
+
+
+@pytest.mark.parametrize(("on_golden", "decision"), [(0.0, "promote"), (-5.0, "hold")])
+def test_the_first_set_is_judged_and_the_others_are_guarded(on_golden, decision):
+    base = np.arange(float(N))
+    sets = [
+        EvaluationSet(name, model(base), {"c": model(base + gains(mean, 1))})
+        for name, mean in (("recent", 1.0), ("golden", on_golden))
+    ]
+    config = Compare.model_validate({"sets": ["recent", "golden"], "primary": primary(margin=0.5)})
+    result = compare(sets, config)
+    assert [(c.set, c.role, c.require) for c in result.comparisons] == [
+        ("recent", "primary", "superior"),
+        ("golden", "guardrail", "non_inferior"),
+    ]
+    assert result.decision == decision
+
+
+def classifier(prediction: np.ndarray, label: np.ndarray, codes: np.ndarray | None = None) -> Predictions:
+    column = Column(
+        "part", "category", np.zeros(len(label), dtype=np.int32) if codes is None else codes, ("a", "b")
+    )
+    return Predictions(
+        "binary", len(label), ("0", "1"), label=label, prediction=prediction, slices={"part": column}
+    )
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "recall", "precision", "f1", "f1_macro", "balanced_accuracy"])
+def test_models_that_differ_elsewhere_are_not_known_to_agree_here(metric):
+    label = np.tile([0, 1], 50).astype(np.int32)
+    production = np.tile([0, 1, 1, 1], 25).astype(np.int32)
+    candidate = production.copy()
+    candidate[:10] = label[:10]
+    codes = np.repeat(np.array([0, 1], dtype=np.int32), 50)
+    result = decide(
+        {"c": classifier(candidate, label, codes)},
+        classifier(production, label, codes),
+        primary={"metric": metric, "require": "non_inferior", "margin": 0.9},
+        guardrails=[{"metric": metric, "slices": ["part"], "margin": 0.9}],
+    )
+    here = result.comparisons[2]
+    assert here.delta == 0
+    assert here.ci is not None
+    # Three to four of the fifty rows, or of the half of them that a recall stands on.
+    low, high = here.ci
+    assert high == pytest.approx(-low, rel=0.1)
+    assert 2.5 / 50 < high < 5 / 25
+
+
+def test_many_classes_cost_only_what_occurs():
+    rng = np.random.default_rng(1)
+    label = rng.integers(0, 40, 2_000).astype(np.int32)
+    guesses = [
+        np.where(rng.random(2_000) < right, label, (label + 1) % 40).astype(np.int32) for right in (0.9, 0.8)
+    ]
+    classes = tuple(f"{i:02d}" for i in range(40))
+    a, b = (Predictions("multiclass", 2_000, classes, label=label, prediction=guess) for guess in guesses)
+    for metric in ("accuracy", "f1_macro", "precision_weighted"):
+        (paired,) = METRICS[metric].compare(a, b, Groups.everything(2_000), {}, 0.95)
+        assert paired.interval is not None
+        assert 0.05 < paired.interval.low < 0.1 < paired.interval.high < 0.15
+
+
+def test_a_level_that_no_joined_row_has_is_no_slice():
+    production = model(np.arange(4.0), np.array([0, 0, 1, 2]), ("a", "b", "gone")).take(np.arange(3))
+    candidate = model(np.arange(4.0), np.array([0, 0, 1, 2]), ("a", "b", "gone")).take(np.arange(3))
+    result = decide(
+        {"c": candidate},
+        production,
+        primary=primary(require="non_inferior", margin=0),
+        guardrails=[primary(slices=["part"])],
+    )
+    assert [c.slice for c in result.comparisons[1:]] == [{"part": "a"}, {"part": "b"}]
+    assert result.decision == "promote"
+
+
+@pytest.mark.parametrize("config", [{"part": "never"}, {"part": ["a", "never"]}])
+def test_a_slice_that_is_listed_must_occur(config):
+    values, codes = np.arange(4.0), np.zeros(4)
+    guardrail = primary(slices=[config])
+    same = model(values, codes, ("a",))
+    result = decide(
+        {"c": same}, same, primary=primary(require="non_inferior", margin=0), guardrails=[guardrail]
+    )
+    assert result.decision == "inconclusive"
+    assert "never" in result.reasons[0]
+
+
+def test_the_order_of_rows_does_not_matter():
+    rng = np.random.default_rng(2)
+    base, codes = rng.normal(size=500), rng.integers(0, 3, 500)
+    new, order = base + rng.normal(0.1, 1, size=500), rng.permutation(500)
+    config: dict[str, Any] = {"primary": primary(), "guardrails": [primary(slices=["part"], margin=0.3)]}
+    levels = ("a", "b", "c")
+    first = decide({"c": model(new, codes, levels)}, model(base, codes, levels), **config)
+    second = decide(
+        {"c": model(new[order], codes[order], levels)}, model(base[order], codes[order], levels), **config
+    )
+    assert first.decision == second.decision
+    for one, other in zip(first.comparisons, second.comparisons, strict=True):
+        assert one.delta == pytest.approx(other.delta, rel=1e-12)
+        assert one.ci == pytest.approx(other.ci, rel=1e-12)

@@ -1,0 +1,204 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from workspace import CONFIG, Workspace, rows, workspace
+
+from tidegate.config import Check
+from tidegate.gate import CheckResult, GateResult, judge
+from tidegate.metrics.data import Predictions
+from tidegate.tables import Column
+
+__all__ = ["workspace"]
+
+
+def data(right: int, wrong: int) -> Predictions:
+    """Positives, of which `right` are found; by city, `x` all of them but one."""
+    count = right + wrong
+    found = np.array([1] * right + [0] * wrong)
+    codes = np.zeros(count, dtype=np.int32)
+    codes[-1] = 1
+    column = Column("city", "category", codes, ("x", "y"))
+    return Predictions("binary", count, ("0", "1"), np.ones(count, dtype=int), found, slices={"city": column})
+
+
+def gate(table: Predictions, *checks: dict[str, Any]) -> GateResult:
+    return judge(table, [Check.model_validate({"metric": "recall", **check}) for check in checks])
+
+
+def only(table: Predictions, **check: Any) -> CheckResult:
+    (result,) = gate(table, check).checks
+    return result
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "check", "verdict"),
+    [
+        (80, 20, {"min": 0.8}, "pass"),
+        (79, 21, {"min": 0.8}, "fail"),
+        (80, 20, {"min": 0.0}, "pass"),
+        (90, 10, {"min": 0.8, "confidence": 0.95}, "pass"),
+        (82, 18, {"min": 0.8, "confidence": 0.95}, "inconclusive"),
+        (78, 22, {"min": 0.8, "confidence": 0.95}, "inconclusive"),
+        (60, 40, {"min": 0.8, "confidence": 0.95}, "fail"),
+        (20, 80, {"max": 0.4, "confidence": 0.95, "allow_cap": True}, "pass"),
+        (38, 62, {"max": 0.4, "confidence": 0.95, "allow_cap": True}, "inconclusive"),
+        (60, 40, {"max": 0.4, "confidence": 0.95, "allow_cap": True}, "fail"),
+        (40, 60, {"max": 0.4, "allow_cap": True}, "pass"),
+        (41, 59, {"max": 0.4, "allow_cap": True}, "fail"),
+        (3, 0, {"min": 0.5, "min_rows": 4}, "skipped"),
+        (0, 3, {"min": 0.5, "min_rows": 3}, "fail"),
+    ],
+)
+def test_verdicts(right: int, wrong: int, check: dict[str, Any], verdict: str) -> None:
+    result = gate(data(right, wrong), check)
+
+    assert result.checks[0].verdict == verdict
+    assert result.decision == ("inconclusive" if verdict == "skipped" else verdict)
+    assert result.reasons
+
+
+def test_an_interval_is_published_only_when_it_was_asked_for() -> None:
+    assert only(data(8, 2), min=0.5).ci is None
+    asked = only(data(8, 2), min=0.1, confidence=0.9)
+    assert asked.ci is not None
+    assert asked.ci[0] < 0.8 < asked.ci[1]
+
+
+def test_a_thin_slice_is_skipped_when_the_config_expects_it_and_listed() -> None:
+    result = gate(data(9, 1), {"min": 0.5, "slices": ["city"], "min_rows": 5})
+
+    assert [(c.slice, c.verdict) for c in result.checks] == [
+        ({"city": "x"}, "pass"),
+        ({"city": "y"}, "skipped"),
+    ]
+    assert result.decision == "pass"
+    assert "1 check skipped" in result.reasons[0]
+
+
+def test_a_thin_slice_is_judged_when_the_config_does_not_expect_it() -> None:
+    result = gate(data(9, 1), {"min": 0.5, "slices": ["city"]})
+
+    assert [c.verdict for c in result.checks] == ["pass", "fail"]
+    assert result.reasons == ["recall for city y: 0, at least 0.5 is asked"]
+
+
+@pytest.mark.parametrize(("min_rows", "verdict"), [(None, "fail"), (0, "fail"), (1, "skipped")])
+def test_a_slice_that_never_occurs(min_rows: int | None, verdict: str) -> None:
+    result = only(data(9, 1), min=0.5, slices=[{"city": "nowhere"}], min_rows=min_rows)
+
+    assert (result.slice, result.rows, result.verdict) == ({"city": "nowhere"}, 0, verdict)
+    assert result.value is None
+
+
+def test_a_metric_that_cannot_be_computed_fails_with_its_reason() -> None:
+    result = gate(data(0, 5), {"metric": "precision", "min": 0.1}, {"min": 0.0})
+
+    assert [c.verdict for c in result.checks] == ["fail", "pass"]
+    assert result.decision == "fail"
+    assert result.reasons == ["precision: cannot be computed: no row is predicted positive"]
+
+
+def test_failing_outweighs_inconclusive() -> None:
+    result = gate(data(82, 18), {"min": 0.8, "confidence": 0.95}, {"min": 0.9})
+
+    assert result.decision == "fail"
+    assert len(result.reasons) == 2
+
+
+WIDE = """\
+version: 1
+models:
+  m:
+    task: binary
+    columns: {id: id, label: y, score: s, latency: ms}
+    gate:
+      - {metric: roc_auc, min: 0.5, confidence: 0.9, slices: [city]}
+      - {metric: average_precision, min: 0.5, confidence: 0.9}
+      - {metric: f1, min: 0.5, confidence: 0.9, slices: [city]}
+      - {metric: log_loss, max: 1, confidence: 0.9}
+      - {metric: latency_p95, max: 100, confidence: 0.9}
+      - {metric: demographic_parity_difference, by: flag, max: 0.9, confidence: 0.9}
+      - {metric: mean, column: flag, max: 0.9}
+      - {metric: missing_share, column: flag, max: 0.1}
+"""
+
+
+def noisy(count: int = 400) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(4)
+    label = rng.integers(0, 2, count)
+    return [
+        {
+            "id": i,
+            "y": label[i],
+            "s": round(float(np.clip(rng.normal(0.35 + 0.3 * label[i], 0.2), 0, 1)), 6),
+            "ms": round(float(rng.lognormal(3, 0.5)), 3),
+            "city": "abc"[rng.integers(3)],
+            "flag": rng.integers(2),
+        }
+        for i in range(count)
+    ]
+
+
+def test_the_same_table_gives_the_same_bytes_and_order_does_not_matter(workspace: Workspace) -> None:
+    workspace.configure(WIDE)
+    table = noisy()
+    workspace.table("p.csv", list(table))
+    workspace.table("turned/p.csv", [table[i] for i in np.random.default_rng(0).permutation(len(table))])
+
+    documents = []
+    for name in ("p.csv", "p.csv", "turned/p.csv"):
+        assert workspace.tidegate("evaluate-gate", "--predictions", name).code in (0, 1)
+        document = workspace.document("evaluate-gate")
+        document.pop("created_at")
+        documents.append(document)
+
+    assert json.dumps(documents[0]) == json.dumps(documents[1])
+    assert len(documents[0]["checks"]) == 12
+    assert documents[0]["checks"] == documents[2]["checks"]
+
+
+def test_the_document_names_what_it_rests_on(workspace: Workspace) -> None:
+    workspace.table("p.csv", rows())
+    assert workspace.tidegate("evaluate-gate", "--predictions", "p.csv").code == 0
+    document = workspace.document("evaluate-gate")
+
+    assert document["schema"] == "tidegate/evaluate-gate/1"
+    assert (document["model"], document["decision"]) == ("m", "pass")
+    (check,) = document["checks"]
+    assert check | {"detail": ""} == {
+        "metric": "accuracy",
+        "column": None,
+        "slice": None,
+        "value": 0.8,
+        "ci": None,
+        "confidence": None,
+        "threshold": {"min": 0.7},
+        "rows": 40,
+        "verdict": "pass",
+        "detail": "",
+    }
+    assert document["provenance"]["rows"] == 40
+    (table,) = document["provenance"]["data"]
+    assert (table["role"], table["path"], table["rows"]) == ("predictions", "p.csv", 40)
+    assert len(table["sha256"]) == len(document["provenance"]["config_sha256"]) == 64
+
+
+def test_repeated_ids_are_warned_about(workspace: Workspace) -> None:
+    workspace.table("p.csv", [*rows(), rows()[0]])
+    workspace.tidegate("evaluate-gate", "--predictions", "p.csv")
+
+    assert workspace.document("evaluate-gate")["warnings"] == [
+        "id 0 stands in 2 rows: rows are counted more than once"
+    ]
+
+
+def test_a_gate_without_checks_is_refused(workspace: Workspace, tmp_path: Path) -> None:
+    workspace.configure(CONFIG.split("    gate")[0])
+    workspace.table("p.csv", rows())
+    ended = workspace.tidegate("evaluate-gate", "--predictions", "p.csv")
+
+    assert ended.code == 2
+    assert "has no `gate`" in ended.err

@@ -1,0 +1,171 @@
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tidegate import git
+from tidegate.commands.evaluation import checked_out
+from tidegate.errors import PermissionDenied, RepositoryError, ServiceError
+from tidegate.git import PushRejected, Repository
+from tidegate.registry import Version, artifact_files, artifacts_digest
+
+
+def run_git(folder: Path, *arguments: str) -> str:
+    identity = ("-c", "user.name=u", "-c", "user.email=u@example.com")
+    done = subprocess.run(
+        ["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    """A clone with one commit on main, and its bare remote."""
+    run_git(tmp_path, "init", "-q", "--bare", "-b", "main", "remote.git")
+    root = tmp_path / "clone"
+    root.mkdir()
+    run_git(root, "init", "-q", "-b", "main")
+    run_git(root, "remote", "add", "origin", "../remote.git")
+    (root / "model").mkdir()
+    (root / "model" / "old.bin").write_bytes(b"old")
+    (root / "model" / "größe x.bin").write_bytes(b"kept")
+    (root / "readme").write_text("r", encoding="utf-8")
+    run_git(root, "add", ".")
+    run_git(root, "commit", "-q", "-m", "first")
+    run_git(root, "push", "-q", "-u", "origin", "main")
+    return Repository.at(root)
+
+
+def test_a_commit_leaves_index_tree_and_branches_alone(repository: Repository) -> None:
+    root = repository.root
+    (root / "readme").write_text("edited", encoding="utf-8")
+    (root / "staged").write_text("s", encoding="utf-8")
+    run_git(root, "add", "staged")
+    before = (
+        run_git(root, "status", "--porcelain"),
+        run_git(root, "for-each-ref"),
+        run_git(root, "ls-files", "-s"),
+    )
+    head = repository.head()
+
+    commit = repository.commit_tree(
+        head, "message", {"model/new ü.bin": b"new\x00\xff", "a\nb": b"1"}, ["model/old.bin"]
+    )
+
+    after = (
+        run_git(root, "status", "--porcelain"),
+        run_git(root, "for-each-ref"),
+        run_git(root, "ls-files", "-s"),
+    )
+    assert after == before
+    assert repository.files(commit, "model") == ["model/größe x.bin", "model/new ü.bin"]
+    assert repository.read(commit, "model/new ü.bin") == b"new\x00\xff"
+    assert repository.read(commit, "a\nb") == b"1"
+    assert repository.read(commit, "readme") == b"r"
+    assert repository.read(commit, "model/old.bin") is None
+    assert repository.git("log", "-1", "--format=%P %an %ce %B", commit).split() == [
+        *(head, "Tidegate", git.EMAIL, "message"),
+    ]
+
+
+def test_a_commit_that_changes_nothing_is_the_parent(repository: Repository) -> None:
+    head = repository.head()
+
+    assert repository.commit_tree(head, "m", {"readme": b"r"}) == head
+
+
+def test_a_push_makes_moves_and_respects_a_branch(repository: Repository) -> None:
+    head = repository.head()
+    ours = repository.commit_tree(head, "ours", {"a": b"1"})
+    repository.push(ours, "x", expected=None)
+    assert repository.remote_branch("x") == ours
+    assert repository.remote_branch("y") is None
+
+    theirs = repository.commit_tree(ours, "theirs", {"a": b"2"})
+    repository.push(theirs, "x", expected=ours)
+    for stale in (ours, None):
+        with pytest.raises(PushRejected, match="refused the push"):
+            repository.push(repository.commit_tree(head, "late", {"a": b"3"}), "x", expected=stale)
+    assert repository.remote_branch("x") == theirs
+
+    repository.delete_remote_branch("x")
+    assert repository.remote_branch("x") is None
+
+
+def test_a_protected_branch_is_a_refusal(repository: Repository, tmp_path: Path) -> None:
+    hook = tmp_path / "remote.git" / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\necho 'GH006: Protected branch' >&2\nexit 1\n", encoding="utf-8")
+    hook.chmod(0o755)
+
+    with pytest.raises(PushRejected, match="GH006"):
+        repository.push(
+            repository.commit_tree(repository.head(), "m", {"a": b"1"}), "main", expected=repository.head()
+        )
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        ("! [rejected] 403abc -> main (stale info)", PushRejected),
+        ("fatal: unable to access 'https://h/': The requested URL returned error: 403", PermissionDenied),
+        ("remote: Permission to a/b.git denied to bot", PermissionDenied),
+        ("fatal: could not read Username for 'https://h': terminal prompts disabled", PermissionDenied),
+        ("fatal: unable to access 'https://h/': The requested URL returned error: 502", ServiceError),
+        ("fatal: unable to access 'https://h/': Could not resolve host: h", ServiceError),
+        ("fatal: couldn't find remote ref 4030403040304030", RepositoryError),
+    ],
+)
+def test_what_git_says_becomes_what_a_person_can_mend(words: str, error: type[Exception]) -> None:
+    assert type(git._error("push", words)) is error
+
+
+def test_no_repository(tmp_path: Path) -> None:
+    with pytest.raises(RepositoryError, match="not a git repository"):
+        Repository.at(tmp_path)
+
+
+def test_credentials_come_after_the_jobs_own_settings(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.abbrev")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "11")
+    key = "http.https://example.com/.extraheader"
+    authenticated = Repository(
+        repository.root, credentials=((key, ""), (key, "AUTHORIZATION: basic c2VjcmV0"))
+    )
+
+    assert authenticated.git("config", "core.abbrev") == "11"
+    assert authenticated.git("config", "--get-all", key).splitlines() == ["", "AUTHORIZATION: basic c2VjcmV0"]
+    assert "c2VjcmV0" not in repr(authenticated)
+
+
+def test_a_version_is_checked_out_only_as_it_was_promoted(repository: Repository) -> None:
+    head = repository.head()
+    digest = artifacts_digest(artifact_files(repository.root / "model").items())
+    with checked_out(repository, Version(1, head, digest, "now"), "model") as folder:
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+            "old.bin": b"old",
+            "größe x.bin": b"kept",
+        }
+
+    changed = repository.commit_tree(head, "m", {"model/old.bin": b"other"})
+    with (
+        pytest.raises(RepositoryError, match="version 1 is not what was promoted"),
+        checked_out(repository, Version(1, changed, digest, "now"), "model"),
+    ):
+        pass
+
+
+def test_a_shallow_clone_fetches_the_version(repository: Repository, tmp_path: Path) -> None:
+    old = repository.head()
+    run_git(repository.root, "commit", "-q", "--allow-empty", "-m", "second")
+    run_git(repository.root, "push", "-q", "origin", "main")
+    run_git(tmp_path / "remote.git", "config", "uploadpack.allowAnySHA1InWant", "true")
+    run_git(tmp_path, "clone", "-q", "--depth=1", (tmp_path / "remote.git").as_uri(), "shallow")
+    shallow = Repository.at(tmp_path / "shallow")
+    assert not shallow.has_commit(old)
+    digest = artifacts_digest(artifact_files(repository.root / "model").items())
+
+    with checked_out(shallow, Version(1, old, digest, "now"), "model") as folder:
+        assert (folder / "old.bin").exists()

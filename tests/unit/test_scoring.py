@@ -1,0 +1,119 @@
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tidegate.config import Model
+from tidegate.errors import ConfigError, DataError, RepositoryError, UserCommandError
+from tidegate.scoring import Scorer
+from tidegate.tables import Table, open_table
+
+PREDICT = f"'{sys.executable}' predict.py {{data}} {{predictions}} {{model_dir}}"
+ROWS = "id,x,y,s,ms,day\n3,0.3,1,9,9,2026-01-01\n1,0.1,0,9,9,2026-01-02\n2,0.2,1,9,9,2026-01-03\n"
+ANSWER = """\
+import csv, sys
+rows = list(csv.DictReader(open(sys.argv[1], encoding="utf-8")))
+print("columns", *rows[0])
+with open(sys.argv[2], "w", encoding="utf-8", newline="") as stream:
+    writer = csv.writer(stream)
+    writer.writerow(["id", "s", "y"])
+    for row in sorted(rows, key=lambda row: row["id"]):
+        writer.writerow([row["id"], row["x"], 1])
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "m.txt").write_text("weights", encoding="utf-8")
+    (tmp_path / "predict.py").write_text(ANSWER, encoding="utf-8")
+    (tmp_path / "rows.csv").write_text(ROWS, encoding="utf-8")
+    return tmp_path
+
+
+def scorer(place: Path, lines: list[str] | None = None, **changes: Any) -> Scorer:
+    columns = {"id": "id", "label": "y", "score": "s", "latency": "ms", "timestamp": "day"}
+    model = Model.model_validate({"task": "binary", "columns": columns, "predict": PREDICT, **changes})
+    return Scorer(model, place, place / "kept", (lines if lines is not None else []).append)
+
+
+def score(place: Path, lines: list[str] | None = None, **changes: Any) -> Table:
+    return scorer(place, lines, **changes).table(
+        place / "model", open_table(str(place / "rows.csv")), "the model"
+    )
+
+
+def test_rows_get_their_predictions_and_keep_their_own_label_and_order(place: Path) -> None:
+    lines: list[str] = []
+    table = score(place, lines)
+
+    # Neither label nor old predictions are shown; an answer's label is ignored.
+    assert lines == ["columns id x day"]
+    assert table.files[0].read_text(encoding="utf-8").splitlines() == [
+        *(
+            "id,x,y,ms,day,s",
+            "3,0.3,1,9,2026-01-01,0.3",
+            "1,0.1,0,9,2026-01-02,0.1",
+            "2,0.2,1,9,2026-01-03,0.2",
+        ),
+    ]
+
+
+def test_the_same_model_and_rows_are_predicted_once(place: Path) -> None:
+    lines: list[str] = []
+    first = score(place, lines)
+    assert score(place, lines).files == first.files
+    assert len(lines) == 1
+
+    (place / "model" / "m.txt").write_text("other weights", encoding="utf-8")
+    assert score(place, lines).files != first.files
+    assert len(lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("", "does not exist"),
+        ("raise SystemExit(3)", "ended with exit code 3"),
+        ("open(sys.argv[2], 'w').write('')", "is empty"),
+        ("open(sys.argv[2], 'w').write('id,s\\n')", "answer each of the 3 rows once, but has 0 rows"),
+        ("open(sys.argv[2], 'w').write('id,s\\n1,0.1\\n2,0.1\\n')", "has 2 rows, of which 2 match"),
+        ("open(sys.argv[2], 'w').write('id,s\\n1,0.1\\n2,0.1\\n4,0.1\\n')", "has 3 rows, of which 2 match"),
+        ("open(sys.argv[2], 'w').write('id,s\\n1,0\\n2,0\\n3,0\\n3,0\\n')", "the id 3 stands in it 2 times"),
+        ("open(sys.argv[2], 'w').write('id,z\\n1,0\\n2,0\\n3,0\\n')", "none of the columns"),
+        ("open(sys.argv[2], 'w').write('s\\n1\\n2\\n3\\n')", "has no column 'id'"),
+    ],
+)
+def test_an_answer_that_does_not_match_the_rows_is_a_failure(place: Path, code: str, told: str) -> None:
+    (place / "predict.py").write_text(f"import sys\n{code}\n", encoding="utf-8")
+    with pytest.raises(UserCommandError, match=told):
+        score(place)
+
+    assert not (place / "kept").exists()
+
+
+@pytest.mark.parametrize("key", ["predict", "id"])
+def test_what_the_config_lacks_is_asked_for(place: Path, key: str) -> None:
+    changes: dict[str, Any] = {"predict": None} if key == "predict" else {"columns": {"score": "s"}}
+    with pytest.raises(ConfigError, match=f"{key}:` is missing"):
+        score(place, **changes)
+
+
+def test_rows_with_repeated_ids_are_refused(place: Path) -> None:
+    (place / "rows.csv").write_text(ROWS + "3,0.3,1,9,9,2026-01-04\n", encoding="utf-8")
+    with pytest.raises(DataError, match="id must be unique, but 3 stands in 2 rows"):
+        score(place)
+
+
+def test_without_a_model_nothing_runs(place: Path) -> None:
+    (place / "model" / "m.txt").unlink()
+    with pytest.raises(UserCommandError, match="missing or empty"):
+        score(place)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_model_with_a_link_is_refused(place: Path) -> None:
+    (place / "model" / "link").symlink_to(place / "rows.csv")
+    with pytest.raises(RepositoryError, match="link"):
+        score(place)
