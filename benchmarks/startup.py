@@ -49,7 +49,15 @@ def main() -> None:
             "COPY (SELECT i AS id, (random() < 0.4)::INT AS y, random() AS p, random() * 30 AS ms,"
             f" 'r' || (i % 7) AS region FROM range({ROWS}) t(i)) TO '{folder}/rows.parquet'"
         )
-        gate = ("evaluate-gate", "--config", "tidegate.yml", "--predictions", "rows.parquet", "--forge", "none")
+        gate = (
+            "evaluate-gate",
+            "--config",
+            "tidegate.yml",
+            "--predictions",
+            "rows.parquet",
+            "--forge",
+            "none",
+        )
         bare = processor_seconds(*python, "-c", "pass", folder=folder)
         click = processor_seconds(*python, "-c", "import click", folder=folder)
         peer = processor_seconds(*python, "-c", "import sklearn.metrics", folder=folder)
@@ -61,7 +69,9 @@ def main() -> None:
     print(f"| `python -c 'import click'` | {click:.3f} | {click / bare:.1f} × bare |")
     print(f"| `tidegate --help` | {shown:.3f} | {shown / bare:.1f} × bare (limit 12) |")
     print(f"| `python -c 'import sklearn.metrics'` | {peer:.3f} | |")
-    print(f"| `tidegate evaluate-gate`, {ROWS:,} rows | {judged:.3f} | {judged / peer:.2f} × that import (limit 1) |")
+    print(
+        f"| `tidegate evaluate-gate`, {ROWS:,} rows | {judged:.3f} | {judged / peer:.2f} × that import (limit 1) |"
+    )
 
 
 if __name__ == "__main__":

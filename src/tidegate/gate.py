@@ -100,26 +100,33 @@ def _verdict(check: Check, estimate: Estimate) -> tuple[Verdict, str]:
     sign, threshold = (1, check.min) if check.min is not None else (-1, check.max)
     limit = sign * (threshold or 0.0)
     worst, best = min(sign * low, sign * high), max(sign * low, sign * high)
-    side = "at least" if sign > 0 else "at most"
+    side, name = ("below", "minimum") if sign > 0 else ("above", "maximum")
     if worst >= limit:
         return "pass", ""
-    asked = f"{side} {number(threshold)} is asked"
-    if check.confidence is None:
-        return "fail", f"{number(estimate.value)}, {asked}"
-    interval = f"{number(estimate.value)} [{number(low)}, {number(high)}] at {check.confidence:.0%}"
     if best < limit:
-        return "fail", f"{interval}, {asked}"
+        what = "the whole interval is" if check.confidence is not None else "is"
+        return "fail", f"{what} {side} the {name}"
+    return "inconclusive", f"the interval does not clear the {name}; more rows would settle it"
+
+
+def _sentence(result: CheckResult) -> str:
+    """One check as a reason."""
+    if result.value is None:
+        return f"{result.subject}: {result.detail}"
+    asked = number(next(iter(result.threshold.values())))
+    if result.ci is None:
+        return f"{result.subject}: {number(result.value)} {result.detail} {asked}"
+    low, high = result.ci
     return (
-        "inconclusive",
-        f"{interval} does not clear the threshold: {asked} of the bound; more rows would settle it",
+        f"{result.subject}: {number(result.value)} [{number(low)}, {number(high)}], {result.detail} ({asked})"
     )
 
 
 def _decide(results: list[CheckResult]) -> GateResult:
     counts = Counter(result.verdict for result in results)
     judged = len(results) - counts["skipped"]
-    reasons = [f"{r.subject}: {r.detail}" for r in results if r.verdict == "fail"]
-    reasons += [f"{r.subject}: {r.detail}" for r in results if r.verdict == "inconclusive"]
+    reasons = [_sentence(r) for r in results if r.verdict == "fail"]
+    reasons += [_sentence(r) for r in results if r.verdict == "inconclusive"]
     if counts["fail"]:
         return GateResult("fail", reasons, results)
     if counts["inconclusive"]:

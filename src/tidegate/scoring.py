@@ -60,7 +60,9 @@ class Scorer:
             repeated = data.duplicated(identifier, limit=1)
             if repeated:
                 value, count = repeated[0]
-                raise DataError(f"{data.path}: {identifier} must be unique, but {value} stands in {count} rows")
+                raise DataError(
+                    f"{data.path}: {identifier} must be unique, but {value} stands in {count} rows"
+                )
             self._predict(command, model_dir, data, identifier, kept, name)
         return _named(kept, f"predictions of {name}")
 

@@ -4,7 +4,7 @@ import csv
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,17 +134,11 @@ class Table:
             self._scratch = TemporaryDirectory(prefix="tidegate-")
         copy = Path(self._scratch.name) / f"{len(list(Path(self._scratch.name).iterdir()))}.csv"
         with file.open(encoding="utf-8-sig", newline="") as source:
-            last = ""
-
-            def lines() -> Iterator[str]:
-                nonlocal last
-                for last in source:
-                    yield last
-
-            header = next(csv.reader(lines(), strict=True))
-            ending = "\r\n" if last.endswith("\r\n") else "\n"
+            header = next(csv.reader(source, strict=True))
+            first = source.readline()
+            ending = "\r\n" if first.endswith("\r\n") else "\n"
             with copy.open("w", encoding="utf-8", newline="") as target:
-                target.write(",".join(f"c{i}" for i in range(len(header))) + ending)
+                target.write(",".join(f"c{i}" for i in range(len(header))) + ending + first)
                 target.writelines(source)
         return copy
 
@@ -233,17 +227,18 @@ class Table:
     def _infer(self, slot: str) -> str:
         """The narrowest type that all values of a CSV column fit."""
         row = self._query(
-            # The cast of 1.5 to an integer is 2 rather than a failure.
+            # An integer is what reads the same when written again: 1.5 is none, and 007 is a code.
             f"SELECT count({slot}), count(TRY_CAST({slot} AS DOUBLE)),"
-            f" count(*) FILTER (TRY_CAST({slot} AS BIGINT) = TRY_CAST({slot} AS DOUBLE)),"
+            f" count(*) FILTER (CAST(TRY_CAST({slot} AS BIGINT) AS VARCHAR) = {slot}),"
+            f" count(*) FILTER (regexp_matches({slot}, '^[+-]?0[0-9]')),"
             f" count(TRY_CAST({slot} AS TIMESTAMP)), count(*) FILTER (lower({slot}) IN ('true', 'false')) FROM loaded"
         ).fetchone()
-        filled, doubles, integers, times, booleans = row if row else (0, 0, 0, 0, 0)
+        filled, doubles, integers, padded, times, booleans = row if row else (0, 0, 0, 0, 0, 0)
         if filled == 0 or integers == filled:
             return "BIGINT" if filled else "DOUBLE"
         if booleans == filled:
             return "BOOLEAN"
-        if doubles == filled:
+        if doubles == filled and not padded:
             return "DOUBLE"
         return "TIMESTAMP" if times == filled else "VARCHAR"
 

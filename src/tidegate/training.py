@@ -13,11 +13,17 @@ from tidegate.userprocess import run
 
 @dataclass(frozen=True, slots=True)
 class TrainingRows:
-    """The rows to train on and, when a hold-out is configured, the newest ones that were kept apart."""
+    """The rows to train on and, when a hold-out is configured, the newest ones that were kept apart.
+
+    Attributes:
+        golden_excluded: rows left out because they are in the golden set.
+        undated: rows without a time, which a hold-out can place on neither side.
+    """
 
     training: Table
     recent: Table | None
     golden_excluded: int
+    undated: int = 0
 
 
 def choose_rows(data: Table, model: Model, golden: Table | None, place: Path) -> TrainingRows:
@@ -46,8 +52,8 @@ def choose_rows(data: Table, model: Model, golden: Table | None, place: Path) ->
     ):
         name = quote(identifier)
         keep = (
-            f"CAST({name} AS VARCHAR) NOT IN (SELECT CAST({name} AS VARCHAR) FROM {golden.source}"
-            f" WHERE {name} IS NOT NULL)"
+            f"coalesce(CAST({name} AS VARCHAR) NOT IN (SELECT CAST({name} AS VARCHAR) FROM {golden.source}"
+            f" WHERE {name} IS NOT NULL), true)"
         )
         excluded = int(data.scalar(f"count(*) FILTER (WHERE NOT ({keep}))") or 0)
     if model.retrain.holdout is None:
@@ -60,6 +66,7 @@ def choose_rows(data: Table, model: Model, golden: Table | None, place: Path) ->
         _opened(place / f"training{suffix}", "training rows"),
         _opened(place / f"recent{suffix}", "recent rows"),
         excluded,
+        undated=int(data.scalar(f"count(*) FILTER (WHERE {when} IS NULL)") or 0),
     )
     for table in (rows.training, rows.recent):
         if table is not None and table.rows == 0:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 CITIES = ("Oslo", "Bergen", "Tromsø")
+CHANCE = {"sun": 0.1, "rain": 0.3, "snow": 0.7}
 COLUMNS = ("id", "at", "hour", "weather", "city", "late")
 
 
@@ -37,13 +38,14 @@ def write_rows(
         writer = csv.DictWriter(stream, names)
         writer.writeheader()
         for i in range(rows):
-            hour, weather = draw.randrange(24), draw.choice(("sun", "rain", "snow"))
-            if changed:
-                chance = 0.7 if hour >= 16 else 0.1
-            else:
-                chance = {"sun": 0.1, "rain": 0.3, "snow": 0.7}[weather]
+            hour, weather = draw.randrange(24), draw.choice(tuple(CHANCE))
+            chance = _chance_in_the_evening(hour) if changed else CHANCE[weather]
             at = start + timedelta(minutes=i)
             city = draw.choice(cities)
             row = (f"{seed}-{i}", at.isoformat(sep=" "), hour, weather, city, int(draw.random() < chance))
             writer.writerow(dict(zip(names, row, strict=True)))
     return path
+
+
+def _chance_in_the_evening(hour: int) -> float:
+    return 0.7 if hour >= 16 else 0.1

@@ -15,7 +15,11 @@ MARKER = "evaluate-gate:m:Model gate"
 
 
 def forge(github: GitHub, *, url: str | None = None, token: str | None = None, **scopes: str) -> GitHubForge:
-    granted: Mapping[str, str] = scopes or {"contents": "write", "pull_requests": "write", "statuses": "write"}
+    granted: Mapping[str, str] = scopes or {
+        "contents": "write",
+        "pull_requests": "write",
+        "statuses": "write",
+    }
     environment = {
         "GITHUB_ACTIONS": "true",
         "GITHUB_REPOSITORY": github.full_name,
@@ -103,7 +107,9 @@ def test_a_passing_fault_is_survived(github: GitHub, branch: str, fault: int | s
     assert mine.find_pull_request(branch) is None
 
 
-def test_a_lasting_fault_is_a_service_error(github: GitHub, branch: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lasting_fault_is_a_service_error(
+    github: GitHub, branch: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tidegate.forge.github._RETRIES", 1)
     github.api.fault("GET", r"/pulls$", 503, times=20)
     with pytest.raises(ServiceError, match="list pull requests"):

@@ -82,7 +82,7 @@ def test_a_thin_slice_is_judged_when_the_config_does_not_expect_it() -> None:
     result = gate(data(9, 1), {"min": 0.5, "slices": ["city"]})
 
     assert [c.verdict for c in result.checks] == ["pass", "fail"]
-    assert result.reasons == ["recall for city y: 0, at least 0.5 is asked"]
+    assert result.reasons == ["recall for city y: 0 is below the minimum 0.5"]
 
 
 @pytest.mark.parametrize(("min_rows", "verdict"), [(None, "fail"), (0, "fail"), (1, "skipped")])

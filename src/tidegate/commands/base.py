@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tidegate import reports
 from tidegate.config import Model
@@ -65,8 +66,28 @@ class Invocation:
 
     @cached_property
     def repository(self) -> Repository:
-        """The repository that the command runs in."""
-        return Repository.at(Path.cwd(), self.forge.credentials if self.forge else ())
+        """The repository that the command runs in; paths of models and of the config start at its top.
+
+        Raises:
+            RepositoryError: no repository is here.
+            UsageError: the command was started in a folder inside of it.
+        """
+        found = Repository.at(Path.cwd(), self.forge.credentials if self.forge else ())
+        if found.root.resolve() != Path.cwd().resolve():
+            raise UsageError(f"{self.command} must be run from the top of the repository, {found.root}")
+        return found
+
+    @cached_property
+    def scratch(self) -> Path:
+        """Where predictions are kept for later steps of the same job, and otherwise as long as the command runs.
+
+        Outside the working tree, so that no commit can plant a table there.
+        """
+        temporary = os.environ.get("RUNNER_TEMP")
+        if self.actions.inside and temporary:
+            return Path(temporary) / "tidegate-tables"
+        self._place = TemporaryDirectory(prefix="tidegate-")
+        return Path(self._place.name)
 
     def open(self, spec: str) -> Table:
         """A table by path or by name of a source."""

@@ -32,8 +32,7 @@ def scorer(invocation: Invocation, folder: Path | None = None) -> Scorer:
     return Scorer(
         model=invocation.model,
         folder=folder or Path.cwd(),
-        # Hidden, so that uploading the reports leaves the rows behind.
-        keep=invocation.common.output_dir / ".predictions",
+        keep=invocation.scratch / "predictions",
         on_line=invocation.progress("predict"),
     )
 

@@ -3,7 +3,7 @@
 import json
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,6 +19,7 @@ from tidegate.forge import PullRequest
 from tidegate.registry import OWN_FILES, Version, artifact_files, artifacts_digest, lineage_path
 from tidegate.tables import Table
 from tidegate.training import TrainingRows, choose_rows, train
+from tidegate.wording import plural
 
 MAX_REPORT_BYTES = 20_000_000
 
@@ -120,8 +121,8 @@ def _why_not(
         passed = datetime.now(UTC) - existing.closed_at.astimezone(UTC)
         if passed < retrain.cooldown:
             return (
-                f"cooldown: the last retrain pull request, #{existing.number}, was closed {passed.days} days ago, and"
-                f" `retrain.cooldown` is {retrain.cooldown.days} days"
+                f"cooldown: the last retrain pull request, #{existing.number}, was closed"
+                f" {timedelta(seconds=int(passed.total_seconds()))} ago; `retrain.cooldown` is {retrain.cooldown}"
             )
     return None
 
@@ -153,7 +154,8 @@ def _train(
     golden = invocation.open(model.golden) if model.golden else None
     rows = choose_rows(data, model, golden, place)
     root = Path.cwd()
-    print(f"training on {rows.training.rows:,} rows", flush=True)
+    undated = f"; {plural(rows.undated, 'row')} without a time left out" if rows.undated else ""
+    print(f"training on {plural(rows.training.rows, 'row')}{undated}", flush=True)
     files = train(model, rows.training, place / "model", root, invocation.progress("train"))
     digest = artifacts_digest(files.items())
     gate, comparison = _evidence(invocation, place / "model", rows, golden)

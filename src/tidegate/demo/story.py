@@ -124,10 +124,12 @@ class Flywheel:
         say = self.narrator.say
         first = self.flights.months[:FIRST_MONTHS]
         say(
-            f"{sum(m.rows for m in self.flights.months) + self.flights.golden_rows:,} flights left New York in {YEAR} and"
-            f" arrived; {self.flights.unlabelled:,} more never did and are left out."
+            f"{sum(m.rows for m in self.flights.months) + self.flights.golden_rows:,} flights left New York"
+            f" in {YEAR} and arrived; {self.flights.unlabelled:,} more never did and are left out."
         )
-        say(f"{self.flights.golden_rows:,} flights of January to March are the golden set: no model is trained on them.")
+        say(
+            f"{self.flights.golden_rows:,} flights of January to March are the golden set: no model is trained on them."
+        )
         say()
         say(f"January to March {YEAR}: the first model")
         for month in first:
@@ -194,7 +196,9 @@ class Flywheel:
             blocking = gate if gate["decision"] != "pass" else compared
             self.narrator.say(f"  pull request {number} is closed: production stays as it is")
             return f"held ({blocking['decision']})", blocking["reasons"][0]
-        self.git.git("merge", "--quiet", "--no-ff", f"--message=Merge pull request #{number} from {BRANCH}", BRANCH)
+        self.git.git(
+            "merge", "--quiet", "--no-ff", f"--message=Merge pull request #{number} from {BRANCH}", BRANCH
+        )
         self.git.git("push", "--quiet", "origin", "main", f":{BRANCH}")
         self.forge.close_pull_request(number, merged=True)
         promoted = self._command("promote", month, promote.run)
