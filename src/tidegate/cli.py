@@ -168,7 +168,7 @@ def validate(config: Path, schema: bool) -> int:
 @click.option("--output-dir", type=click.Path(path_type=Path), default="demo-out", show_default=True)
 def demo(output_dir: Path) -> int:
     """Run the whole loop on the New York flights of 2013, on this machine, without a token."""
-    from tidegate.commands import demo as command
+    from tidegate.demo import command
 
     return command.run(output_dir)
 
