@@ -264,7 +264,7 @@ def _sentence(c: Comparison) -> str:
     detail = f": {c.detail}" if c.detail else ""
     if c.delta is None or c.ci is None:
         return f"{c.subject}{detail}"
-    if c.delta == 0 and c.ci == (0, 0):
+    if c.delta == 0 and c.ci == (0.0, 0.0):
         return f"{c.subject} is the same{detail}"
     low, high = c.ci if c.delta >= 0 else (-c.ci[1], -c.ci[0])
     direction = "better" if c.delta >= 0 else "worse"

@@ -79,6 +79,8 @@ def compare_columns(reference: Column, current: Column, *, min_effect: float) ->
         findings = ("all values are missing in the current window",)
     elif reference.kind != current.kind:
         findings = (f"was {reference.kind}, is {current.kind}",)
+    if reference.kind == current.kind == "time":
+        reference, current = _seconds(reference), _seconds(current)
     if reference.kind == current.kind == "number":
         return _numeric(reference, current, min_effect, findings)
     return _categorical(reference, current, findings)
@@ -87,6 +89,12 @@ def compare_columns(reference: Column, current: Column, *, min_effect: float) ->
 def _without_values(column: Column, like: Column) -> Column:
     rows = len(column.values)
     return Column(column.name, like.kind, _MISSING[like.kind].repeat(rows), like.levels)
+
+
+def _seconds(column: Column) -> Column:
+    """Times as numbers: as categories no two of them would ever meet."""
+    values = column.values.astype("datetime64[us]").astype(np.float64) / 1e6
+    return Column(column.name, "number", np.where(column.missing, np.nan, values))
 
 
 def _numeric(reference: Column, current: Column, min_effect: float, findings: tuple[str, ...]) -> ColumnTest:
