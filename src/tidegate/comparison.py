@@ -150,8 +150,10 @@ def _ask(
         for groups in groupings(production, use.slices):
             answers = use.definition.compare(candidate, production, groups, metric_options(use), level)
             for where, answer in zip(groups.slices, answers, strict=True):
+                # What must be better has no loss to allow.
+                margin = 0.0 if require == "superior" else use.margin or 0.0
                 oriented = _orient(answer, use)
-                yield _Question(role, use, require, use.margin or 0.0, where, name, each.name, oriented)
+                yield _Question(role, use, require, margin, where, name, each.name, oriented)
 
 
 def _orient(answer: Paired, use: Primary | Guardrail) -> Paired:

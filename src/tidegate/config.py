@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from tidegate.drift.policy import parse_condition
 from tidegate.metrics import METRICS, Metric
 from tidegate.suggest import did_you_mean
 
@@ -271,8 +272,6 @@ class Retrain(_Section):
 
     @model_validator(mode="after")
     def _safe(self) -> Self:
-        from tidegate.drift.policy import parse_condition
-
         for condition in self.when:
             if isinstance(condition, str):
                 parse_condition(condition)

@@ -8,7 +8,7 @@ from scipy import special
 from simulation import assert_at_least, assert_at_most, repetitions
 
 from tidegate.config import Drift, Retrain
-from tidegate.drift import DriftResult, Window, watch
+from tidegate.drift.windows import DriftResult, Window, watch
 from tidegate.metrics.data import Predictions
 from tidegate.tables import Column
 

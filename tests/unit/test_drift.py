@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from tidegate.config import Drift, Retrain
-from tidegate.drift import DriftResult, Finding, Window, watch
 from tidegate.drift.performance import realised_drop
 from tidegate.drift.univariate import ColumnTest, compare_columns
+from tidegate.drift.windows import DriftResult, Finding, Window, watch
 from tidegate.metrics.data import Predictions
 from tidegate.tables import Column
 

@@ -78,6 +78,20 @@ class Invocation:
         return found
 
     @cached_property
+    def base_commit(self) -> str:
+        """The commit that a pull request is made against; elsewhere the one that is checked out.
+
+        Raises:
+            RepositoryError: a pull request's base is not here and cannot be fetched.
+        """
+        base = self.actions.base_sha
+        if base is None:
+            return "HEAD"
+        if not self.repository.has_commit(base):
+            self.repository.fetch_commit(base)
+        return base
+
+    @cached_property
     def scratch(self) -> Path:
         """Where predictions are kept for later steps of the same job, and otherwise as long as the command runs.
 

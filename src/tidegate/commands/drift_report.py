@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tidegate.commands.base import Invocation
 from tidegate.documents import Document, make_document
-from tidegate.drift import DriftResult, Finding, Window, watch
 from tidegate.drift.performance import DEFAULT_METRIC
+from tidegate.drift.windows import DriftResult, Finding, Window, watch
 from tidegate.errors import ConfigError, DataError, UsageError
 from tidegate.metrics import METRICS
 from tidegate.metrics.data import Predictions

@@ -67,10 +67,10 @@ def working_model(invocation: Invocation) -> Path:
     return Path.cwd() / retrain.artifacts[0]
 
 
-def read_registry(invocation: Invocation, commit: str = "HEAD") -> Registry:
-    """The model's registry as it is at a commit."""
+def read_registry(invocation: Invocation) -> Registry:
+    """The model's registry, of a pull request as its base has it: what is judged must not choose its judge."""
     path = registry_path(invocation.model_name)
-    return parse_registry(invocation.repository.read(commit, path), invocation.model_name)
+    return parse_registry(invocation.repository.read(invocation.base_commit, path), invocation.model_name)
 
 
 @contextmanager

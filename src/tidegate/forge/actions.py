@@ -63,6 +63,12 @@ class Actions:
         head = ((self.event.get("pull_request") or {}).get("head") or {}).get("sha")
         return str(head) if head else self.sha
 
+    @property
+    def base_sha(self) -> str | None:
+        """The commit that the pull request of the run is made against."""
+        base = ((self.event.get("pull_request") or {}).get("base") or {}).get("sha")
+        return str(base) if base else None
+
     def write_outputs(self, outputs: Mapping[str, str]) -> None:
         """Set step outputs; a random delimiter keeps a value from ending its own block."""
         if self.output is None:

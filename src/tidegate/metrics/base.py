@@ -22,6 +22,7 @@ LABEL_AND_PREDICTION: frozenset[Part] = frozenset({"label", "prediction"})
 LABEL_AND_SCORE: frozenset[Part] = frozenset({"label", "score"})
 
 Options = Mapping[str, str]
+EMPTY_SLICE = "the slice has no rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,54 @@ class Metric(ABC):
         confidence: float,
     ) -> list[Paired]:
         """Candidate against production, row by row the same examples, on each group."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceMetric(Metric):
+    """A metric that is computed from the rows of one slice at a time.
+
+    Attributes:
+        undefined: why it does not exist on rows where it does not, in words.
+    """
+
+    undefined: str
+
+    @abstractmethod
+    def estimate_rows(self, data: Predictions, confidence: float | None) -> Estimate:
+        """The metric on these rows, of which there is at least one."""
+
+    @abstractmethod
+    def compare_rows(self, candidate: Predictions, production: Predictions, confidence: float) -> Paired:
+        """Candidate against production on these rows, of which there is at least one."""
+
+    def estimate(
+        self, data: Predictions, groups: Groups, options: Options, confidence: float | None
+    ) -> list[Estimate]:
+        """See :meth:`Metric.estimate`."""
+        bare = data.without_columns()
+        return [
+            self.estimate_rows(bare.take(rows), confidence)
+            if len(rows)
+            else Estimate(None, 0, problem=EMPTY_SLICE)
+            for rows in groups.members
+        ]
+
+    def compare(
+        self,
+        candidate: Predictions,
+        production: Predictions,
+        groups: Groups,
+        options: Options,
+        confidence: float,
+    ) -> list[Paired]:
+        """See :meth:`Metric.compare`."""
+        a, b = candidate.without_columns(), production.without_columns()
+        return [
+            self.compare_rows(a.take(rows), b.take(rows), confidence)
+            if len(rows)
+            else Paired(None, None, 0, problem=EMPTY_SLICE)
+            for rows in groups.members
+        ]
 
 
 def finite_bounds(interval: Interval | None) -> tuple[float, float] | None:

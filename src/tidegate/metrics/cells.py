@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tidegate.metrics.base import Estimate, Metric, Options, Paired, needed
+from tidegate.metrics.base import EMPTY_SLICE, Estimate, Metric, Options, Paired, needed
 from tidegate.metrics.data import Groups, Predictions
 from tidegate.stats.bootstrap import RESAMPLES, cell_interval, cell_paired
 from tidegate.stats.intervals import clopper_pearson, t_p_value, t_quantile
@@ -55,7 +55,7 @@ class CellMetric(Metric):
 
     def _estimate(self, cells: Cells, value: float, support: int, confidence: float | None) -> Estimate:
         if math.isnan(value):
-            return Estimate(None, support, problem=self.undefined if cells.sum() else "the slice has no rows")
+            return Estimate(None, support, problem=self.undefined if cells.sum() else EMPTY_SLICE)
         interval = None if confidence is None else self._interval(cells, support, confidence)
         return Estimate(value, support, interval)
 
@@ -91,7 +91,7 @@ class CellMetric(Metric):
         with np.errstate(invalid="ignore", divide="ignore"):
             a, b = float(self.value(of_candidate)), float(self.value(of_production))
             if math.isnan(a) or math.isnan(b):
-                problem = self.undefined if joint.sum() else "the slice has no rows"
+                problem = self.undefined if joint.sum() else EMPTY_SLICE
                 return Paired(_known(a), _known(b), support, problem=problem)
             result = (
                 self._paired_share(joint, support, confidence, same=same)
@@ -124,7 +124,7 @@ class CellMetric(Metric):
             confidence=confidence,
             n_resamples=min(RESAMPLES, max(_FEWEST_RESAMPLES, _CELL_DRAWS // len(occupied))),
         )
-        return result if same else _not_narrower(result, self._one_row(joint.sum(axis=-1)), confidence)
+        return result if same else not_narrower(result, self._one_row(joint.sum(axis=-1)), confidence)
 
     def _of_joint(
         self, label: np.ndarray, prediction: np.ndarray, k: int
@@ -152,7 +152,7 @@ class CellMetric(Metric):
         return largest
 
 
-def _not_narrower(result: PairedResult, one_row: float, confidence: float) -> PairedResult:
+def not_narrower(result: PairedResult, one_row: float, confidence: float) -> PairedResult:
     """No interval claims more than if the models, which do differ, did so on none of these rows.
 
     A resample holds only the kinds of difference that occurred. None in n rows has the score interval of z squared

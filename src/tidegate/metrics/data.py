@@ -52,6 +52,10 @@ class Predictions:
             slices={name: column.take(rows) for name, column in self.slices.items()},
         )
 
+    def without_columns(self) -> "Predictions":
+        """Label, prediction, score and latency alone: what is cheap to cut into slices."""
+        return replace(self, columns={}, slices={})
+
     def recoded(self, classes: tuple[str, ...]) -> "Predictions":
         """The same with codes into `classes`, which must contain all of its own."""
         if classes == self.classes:

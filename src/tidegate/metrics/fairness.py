@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tidegate.metrics.base import BINARY, Estimate, Metric, Options, Paired, needed
-from tidegate.metrics.cells import count_cells, oriented
+from tidegate.metrics.cells import count_cells, not_narrower, oriented
 from tidegate.metrics.data import Groups, Predictions
 from tidegate.stats.bootstrap import cell_interval, cell_paired
 from tidegate.tables import Want
@@ -62,9 +62,10 @@ class DemographicParityDifference(Metric):
         """See :meth:`Metric.compare`; a bootstrap of the joint cells."""
         codes = [needed(candidate.prediction), needed(production.prediction)]
         joint = self._cells(groups, production, codes, options)
-        return [self._compare(joint[g], confidence) for g in range(groups.count)]
+        same = bool(np.array_equal(codes[0], codes[1]))
+        return [self._compare(joint[g], confidence, same=same) for g in range(groups.count)]
 
-    def _compare(self, joint: np.ndarray, confidence: float) -> Paired:
+    def _compare(self, joint: np.ndarray, confidence: float, *, same: bool) -> Paired:
         rows, shape = int(joint.sum()), joint.shape
         if np.count_nonzero(joint.sum(axis=(1, 2))) < 2:
             return Paired(None, None, rows, problem="fewer than two groups of the protected column have rows")
@@ -74,6 +75,9 @@ class DemographicParityDifference(Metric):
             lambda flat: _gap(flat.reshape(*flat.shape[:-1], *shape).sum(axis=-2)),
             confidence=confidence,
         )
+        if not same:
+            sizes = joint.sum(axis=(1, 2))
+            result = not_narrower(result, 1 / float(sizes[sizes > 0].min()), confidence)
         return oriented(
             result, self.sign, float(_gap(joint.sum(axis=-1))), float(_gap(joint.sum(axis=-2))), rows
         )

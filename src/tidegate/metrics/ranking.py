@@ -5,15 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tidegate.metrics.base import Estimate, Metric, Options, Paired, needed
+from tidegate.metrics.base import Estimate, Paired, SliceMetric, needed
 from tidegate.metrics.cells import oriented
-from tidegate.metrics.data import Groups, Predictions
+from tidegate.metrics.data import Predictions
 from tidegate.metrics.resampled import ResampledMetric
 from tidegate.metrics.rows import Linearised, SmoothMetric
 from tidegate.stats.auc import auc_interval, delong, delong_paired, placement_influence, roc_auc
 from tidegate.stats.bootstrap import Statistic
-
-_ONE_CLASS = "all rows are of one class"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,52 +34,36 @@ class _MacroAuc(SmoothMetric):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RocAuc(Metric):
+class RocAuc(SliceMetric):
     """Area under the ROC curve; for several classes the mean of one against the rest."""
+
+    undefined: str = "all rows are of one class"
 
     @property
     def _macro(self) -> _MacroAuc:
         return _MacroAuc(name=self.name, tasks=self.tasks, better=self.better, parts=self.parts)
 
-    def estimate(
-        self, data: Predictions, groups: Groups, options: Options, confidence: float | None
-    ) -> list[Estimate]:
-        """See :meth:`Metric.estimate`; DeLong's variance on the logit scale."""
+    def estimate_rows(self, data: Predictions, confidence: float | None) -> Estimate:
+        """See :meth:`SliceMetric.estimate_rows`; DeLong's variance."""
         if data.task == "multiclass":
-            return self._macro.estimate(data, groups, options, confidence)
+            return self._macro.estimate_rows(data, confidence)
         label, score = needed(data.label) == 1, needed(data.score)
-        return [self._estimate(label[rows], score[rows], confidence) for rows in groups.members]
-
-    def _estimate(self, label: np.ndarray, score: np.ndarray, confidence: float | None) -> Estimate:
-        rows = len(label)
-        if rows == 0 or label.all() or not label.any():
-            return Estimate(None, rows, problem=_ONE_CLASS if rows else "the slice has no rows")
+        if label.all() or not label.any():
+            return Estimate(None, data.rows, problem=self.undefined)
         if confidence is None:
-            return Estimate(roc_auc(label, score), rows)
+            return Estimate(roc_auc(label, score), data.rows)
         result = delong(label, score)
-        return Estimate(result.auc, rows, auc_interval(result, confidence=confidence))
+        return Estimate(result.auc, data.rows, auc_interval(result, confidence=confidence))
 
-    def compare(
-        self,
-        candidate: Predictions,
-        production: Predictions,
-        groups: Groups,
-        options: Options,
-        confidence: float,
-    ) -> list[Paired]:
-        """See :meth:`Metric.compare`; paired DeLong."""
+    def compare_rows(self, candidate: Predictions, production: Predictions, confidence: float) -> Paired:
+        """See :meth:`SliceMetric.compare_rows`; paired DeLong."""
         if candidate.task == "multiclass":
-            return self._macro.compare(candidate, production, groups, options, confidence)
-        label = needed(candidate.label) == 1
-        a, b = needed(candidate.score), needed(production.score)
-        return [self._compare(label[rows], a[rows], b[rows], confidence) for rows in groups.members]
-
-    def _compare(self, label: np.ndarray, a: np.ndarray, b: np.ndarray, confidence: float) -> Paired:
-        rows = len(label)
-        if rows == 0 or label.all() or not label.any():
-            return Paired(None, None, rows, problem=_ONE_CLASS if rows else "the slice has no rows")
+            return self._macro.compare_rows(candidate, production, confidence)
+        label, a, b = needed(candidate.label) == 1, needed(candidate.score), needed(production.score)
+        if label.all() or not label.any():
+            return Paired(None, None, candidate.rows, problem=self.undefined)
         result = delong_paired(label, a, b, confidence=confidence)
-        return oriented(result, self.sign, roc_auc(label, a), roc_auc(label, b), rows)
+        return oriented(result, self.sign, roc_auc(label, a), roc_auc(label, b), candidate.rows)
 
 
 @dataclass(frozen=True, kw_only=True)

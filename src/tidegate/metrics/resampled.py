@@ -6,22 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tidegate.metrics.base import Estimate, Metric, Options, Paired
+from tidegate.metrics.base import Estimate, Paired, SliceMetric
 from tidegate.metrics.cells import oriented
-from tidegate.metrics.data import Groups, Predictions
-from tidegate.stats.bootstrap import Statistic, row_bootstrap_paired
+from tidegate.metrics.data import Predictions
+from tidegate.stats.bootstrap import Statistic, row_bootstrap_paired, row_interval
 from tidegate.stats.results import Interval
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResampledMetric(Metric):
-    """A statistic that can be computed from integer row weights.
-
-    Attributes:
-        undefined: why it does not exist, in words, when it does not.
-    """
-
-    undefined: str
+class ResampledMetric(SliceMetric):
+    """A statistic that can be computed from integer row weights."""
 
     @abstractmethod
     def statistic(self, data: Predictions) -> Statistic:
@@ -30,61 +24,41 @@ class ResampledMetric(Metric):
         What depends on the rows alone, such as their order, is done once, before any weights are known.
         """
 
-    def estimate(
-        self, data: Predictions, groups: Groups, options: Options, confidence: float | None
-    ) -> list[Estimate]:
-        """See :meth:`Metric.estimate`."""
-        return [self._estimate(data.take(members), confidence) for members in groups.members]
-
     def usable(self, data: Predictions) -> Predictions:
         """The rows that the statistic stands on."""
         return data
 
-    def _estimate(self, data: Predictions, confidence: float | None) -> Estimate:
+    def interval(self, data: Predictions, value: float, confidence: float) -> Interval:
+        """Interval of the statistic; a formula may replace it."""
+        return row_interval(self.statistic(data), data.rows, confidence=confidence)
+
+    def estimate_rows(self, data: Predictions, confidence: float | None) -> Estimate:
+        """See :meth:`SliceMetric.estimate_rows`."""
         (data,) = _in_one_order(self.usable(data))
         value = self._value(data)
         if value is None:
-            return Estimate(None, data.rows, problem=self.undefined if data.rows else "the slice has no rows")
+            return Estimate(None, data.rows, problem=self.undefined)
         if confidence is None:
             return Estimate(value, data.rows)
         return Estimate(value, data.rows, self.interval(data, value, confidence))
+
+    def compare_rows(self, candidate: Predictions, production: Predictions, confidence: float) -> Paired:
+        """See :meth:`SliceMetric.compare_rows`."""
+        candidate, production = _in_one_order(candidate, production)
+        a, b = self._value(candidate), self._value(production)
+        if a is None or b is None:
+            return Paired(a, b, candidate.rows, problem=self.undefined)
+        first, second = self.statistic(candidate), self.statistic(production)
+        result = row_bootstrap_paired(
+            lambda weights: first(weights) - second(weights), candidate.rows, confidence=confidence
+        )
+        return oriented(result, self.sign, a, b, candidate.rows)
 
     def _value(self, data: Predictions) -> float | None:
         if data.rows == 0:
             return None
         value = float(self.statistic(data)(np.ones((1, data.rows)))[0])
         return None if math.isnan(value) else value
-
-    def interval(self, data: Predictions, value: float, confidence: float) -> Interval:
-        """Interval of the statistic; a formula may replace it."""
-        result = row_bootstrap_paired(self.statistic(data), data.rows, confidence=confidence)
-        return Interval(result.low, result.high)
-
-    def compare(
-        self,
-        candidate: Predictions,
-        production: Predictions,
-        groups: Groups,
-        options: Options,
-        confidence: float,
-    ) -> list[Paired]:
-        """See :meth:`Metric.compare`."""
-        return [
-            self._compare(candidate.take(members), production.take(members), confidence)
-            for members in groups.members
-        ]
-
-    def _compare(self, candidate: Predictions, production: Predictions, confidence: float) -> Paired:
-        candidate, production = _in_one_order(candidate, production)
-        a, b = self._value(candidate), self._value(production)
-        if a is None or b is None:
-            problem = self.undefined if candidate.rows else "the slice has no rows"
-            return Paired(a, b, candidate.rows, problem=problem)
-        first, second = self.statistic(candidate), self.statistic(production)
-        result = row_bootstrap_paired(
-            lambda weights: first(weights) - second(weights), candidate.rows, confidence=confidence
-        )
-        return oriented(result, self.sign, a, b, candidate.rows)
 
 
 def _in_one_order(*models: Predictions) -> tuple[Predictions, ...]:

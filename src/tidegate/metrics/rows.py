@@ -3,11 +3,11 @@
 import math
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tidegate.metrics.base import Estimate, Metric, Options, Paired
+from tidegate.metrics.base import Estimate, Metric, Options, Paired, SliceMetric
 from tidegate.metrics.cells import oriented
 from tidegate.metrics.data import Groups, Predictions
 from tidegate.stats.intervals import clopper_pearson, mean_t
@@ -105,65 +105,31 @@ class Linearised:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SmoothMetric(Metric):
+class SmoothMetric(SliceMetric):
     """A smooth function of means over rows; intervals by the infinitesimal jackknife (Efron 1981)."""
-
-    undefined: str
 
     @abstractmethod
     def linearise(self, data: Predictions) -> Linearised:
         """The statistic of these rows and the influence of each."""
 
-    def estimate(
-        self, data: Predictions, groups: Groups, options: Options, confidence: float | None
-    ) -> list[Estimate]:
-        """See :meth:`Metric.estimate`."""
-        return [self._estimate(data.take(members), confidence) for members in groups.members]
-
-    def _estimate(self, data: Predictions, confidence: float | None) -> Estimate:
-        if data.rows == 0:
-            return Estimate(None, 0, problem="the slice has no rows")
+    def estimate_rows(self, data: Predictions, confidence: float | None) -> Estimate:
+        """See :meth:`SliceMetric.estimate_rows`."""
         result = self.linearise(data)
         if math.isnan(result.value):
             return Estimate(None, data.rows, problem=self.undefined)
         if confidence is None:
             return Estimate(result.value, data.rows)
         variance = float(result.influence.var(ddof=1)) if data.rows > 1 else math.nan
-        return Estimate(
-            result.value, data.rows, mean_t(result.value, variance, data.rows, confidence=confidence)
-        )
+        interval = mean_t(result.value, variance, data.rows, confidence=confidence)
+        return Estimate(result.value, data.rows, interval)
 
-    def compare(
-        self,
-        candidate: Predictions,
-        production: Predictions,
-        groups: Groups,
-        options: Options,
-        confidence: float,
-    ) -> list[Paired]:
-        """See :meth:`Metric.compare`."""
-        return [
-            self._compare(candidate.take(members), production.take(members), confidence)
-            for members in groups.members
-        ]
-
-    def _compare(self, candidate: Predictions, production: Predictions, confidence: float) -> Paired:
-        rows = candidate.rows
-        if rows == 0:
-            return Paired(None, None, 0, problem="the slice has no rows")
+    def compare_rows(self, candidate: Predictions, production: Predictions, confidence: float) -> Paired:
+        """See :meth:`SliceMetric.compare_rows`."""
         a, b = self.linearise(candidate), self.linearise(production)
         if math.isnan(a.value) or math.isnan(b.value):
-            return Paired(None, None, rows, problem=self.undefined)
+            return Paired(None, None, candidate.rows, problem=self.undefined)
         moved = a.influence - b.influence
         # The mean influence is zero; adding the difference makes its t interval that of the difference.
         result = paired_mean(moved - moved.mean() + (a.value - b.value), confidence=confidence)
-        named = PairedResult(
-            result.estimate,
-            result.low,
-            result.high,
-            result.p_value,
-            result.standard_error,
-            "infinitesimal jackknife",
-            rows,
-        )
-        return oriented(named, self.sign, a.value, b.value, rows)
+        named = replace(result, method="infinitesimal jackknife")
+        return oriented(named, self.sign, a.value, b.value, candidate.rows)
