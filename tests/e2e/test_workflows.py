@@ -254,6 +254,51 @@ def test_a_failing_training_leaves_nothing_behind(github: GitHub, deliveries: Cl
     assert "cannot reach the feature store" in run.summary
 
 
+OWN_WORKFLOW = """
+name: Mine
+on: pull_request
+permissions:
+  contents: read
+  pull-requests: write
+jobs:
+  judge:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1
+        with:
+          persist-credentials: false
+      - id: gate
+        uses: tidegate/tidegate/actions/evaluate-gate@v1
+        with:
+          predictions: data/current.csv
+          fail-on: never
+      - id: root
+        uses: tidegate/tidegate@v1
+        with:
+          command: evaluate-gate
+          predictions: data/reference.csv
+          comment: "false"
+"""
+
+
+@pytest.mark.parametrize("fork", [False, True])
+def test_a_workflow_of_ones_own_comments_from_the_same_job_where_the_token_may(
+    github: GitHub, deliveries: Clone, act: Act, fork: bool
+) -> None:
+    number = open_pull_request(github, deliveries, "mine", {".github/workflows/mine.yml": OWN_WORKFLOW})
+    deliveries.check_out_merge("mine")
+    run = act.run(deliveries.path, "mine.yml", github.events.pull_request(number, fork=fork), fork=fork)
+    assert run.result == "success", run.log
+    assert run.step("gate").outputs["decision"] == "fail"
+    assert run.step("root").outputs["decision"] == "pass"
+    if fork:
+        assert comments(github, number) == []
+        assert any("`pull-requests: write`" in note.text for note in run.annotations)
+    else:
+        assert "fail" in body_of(github, number, "evaluate-gate")
+        assert len(comments(github, number)) == 1
+
+
 HOSTILE = [
     '"; echo pwned > pwned.txt; "',
     "${{ secrets.X }}",

@@ -217,6 +217,6 @@ def test_terminal_text_is_one_line_without_commands(text: str) -> None:
     assert "##[" not in shown
 
 
-def test_annotations_keep_their_lines_and_no_property_ends_early() -> None:
-    assert annotation("50%: a,b\r\nc\x1b") == r"50%25%3A a%2Cb%0Ac\x1b"
-    assert not set("\r\n:,") & set(annotation("".join(HOSTILE)))
+def test_annotations_keep_their_lines_and_stay_one_command() -> None:
+    assert annotation("50%: a,b\r\nc\x1b") == r"50%25: a,b%0Ac\x1b"
+    assert not set("\r\n") & set(annotation("".join(HOSTILE)))

@@ -166,10 +166,11 @@ def terminal_text(text: str, *, limit: int | None = NAME_LIMIT) -> str:
     return shown.replace("::", r":\x3a").replace("##[", r"#\x23[")
 
 
-_ANNOTATION = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A", ":": "%3A", ",": "%2C"})
+# The runner decodes these three in a message; colons and commas only in properties, which are ours alone.
+_ANNOTATION = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 
 
 def annotation(text: str) -> str:
-    """Escape text for a message or property of a GitHub workflow command; its line breaks are kept."""
+    """Escape text for the message of a GitHub workflow command; its line breaks are kept."""
     lines = text.replace("\r\n", "\n").split("\n")
     return "\n".join(visible(line) for line in lines).translate(_ANNOTATION)
