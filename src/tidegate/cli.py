@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from io import TextIOWrapper
 from pathlib import Path
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from tidegate.commands.base import Invocation
 
 PREFIX = "TIDEGATE_"
+DEFECT = 70
+"""Exit code of an unexpected error (EX_SOFTWARE of sysexits.h)."""
 
 
 class _Lines(click.ParamType[str]):
@@ -189,9 +192,17 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         code = 2
+    except OSError as error:
+        _say(f"{error.filename or 'a file'}: {error.strerror or error}")
+        code = 2
     except (click.Abort, KeyboardInterrupt):
         _say("interrupted")
         code = 130
+    except Exception:
+        # Never the exit code of a decision.
+        traceback.print_exc()
+        _say("this is a defect of Tidegate: please report it with the lines above")
+        code = DEFECT
     sys.exit(code if isinstance(code, int) else 0)
 
 

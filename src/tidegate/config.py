@@ -49,6 +49,19 @@ def _known_metric(name: str) -> str:
     return name
 
 
+def _path_and_branch_safe(name: str) -> str:
+    if (
+        not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name)
+        or ".." in name
+        or name.endswith((".", ".lock"))
+    ):
+        raise ValueError(
+            f"model name {name!r} becomes part of branch and folder names:"
+            " use letters, digits, '-', '_' and '.', at most 64"
+        )
+    return name
+
+
 def _placeholders(*required: str) -> AfterValidator:
     def check(command: str) -> str:
         for name in required:
@@ -67,6 +80,7 @@ Duration = Annotated[
 MetricName = Annotated[
     str, AfterValidator(_known_metric), WithJsonSchema({"type": "string", "enum": sorted(METRICS)})
 ]
+ModelName = Annotated[str, AfterValidator(_path_and_branch_safe)]
 Confidence = Annotated[float, Field(gt=0.5, lt=1)]
 Scalar = str | int | float | bool
 SliceSpec = str | Annotated[dict[str, Scalar | list[Scalar]], Field(min_length=1, max_length=1)]
@@ -337,28 +351,14 @@ class Config(_Section):
 
     version: Literal[1]
     sources: dict[str, Source] = {}
-    models: dict[str, Model] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _names_are_path_and_branch_safe(self) -> Self:
-        for name in self.models:
-            if (
-                not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name)
-                or ".." in name
-                or name.endswith((".", ".lock"))
-            ):
-                raise ValueError(
-                    f"model name {name!r} becomes part of branch and folder names:"
-                    " use letters, digits, '-', '_' and '.', at most 64"
-                )
-        return self
+    models: dict[ModelName, Model] = Field(min_length=1)
 
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of the configuration file, for editors."""
     schema = Config.model_json_schema()
     return {
+        **schema,
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Tidegate configuration",
-        **schema,
     }

@@ -88,7 +88,8 @@ def _publishable(value: Any) -> Any:
     if isinstance(value, int | np.integer):
         return int(value)
     if isinstance(value, float | np.floating):
-        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+        # Adding zero turns -0.0, which is no news to anybody, into 0.0.
+        return float(f"{value:.{DIGITS}g}") + 0.0 if math.isfinite(value) else None
     if isinstance(value, Path):
         return str(value)
     # A lone surrogate cannot be written as UTF-8.

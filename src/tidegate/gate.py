@@ -136,4 +136,5 @@ def _decide(results: list[CheckResult]) -> GateResult:
             "inconclusive", ["no check could be judged: every slice is under its min_rows"], results
         )
     skipped = f"; {plural(counts['skipped'], 'check')} skipped under min_rows" if counts["skipped"] else ""
-    return GateResult("pass", [f"all {plural(judged, 'check')} passed{skipped}"], results)
+    every = "all " if judged > 1 else ""
+    return GateResult("pass", [f"{every}{plural(judged, 'check')} passed{skipped}"], results)

@@ -43,7 +43,15 @@ class Repository:
             RepositoryError: git is missing, or the folder is in no repository.
         """
         here = cls(folder, credentials=credentials)
-        return cls(Path(here.git("rev-parse", "--show-toplevel")), credentials=credentials)
+        try:
+            top = here.git("rev-parse", "--show-toplevel")
+        except RepositoryError as error:
+            if "not a git repository" in str(error):
+                raise RepositoryError(
+                    f"{folder} is in no git repository: run it in the model's repository"
+                ) from None
+            raise
+        return cls(Path(top), credentials=credentials)
 
     def git(
         self, *arguments: str, data: bytes | None = None, environment: Mapping[str, str] | None = None
@@ -102,6 +110,10 @@ class Repository:
     def head(self) -> str:
         """The commit that is checked out."""
         return self.git("rev-parse", "HEAD")
+
+    def dirty(self) -> bool:
+        """Whether tracked files differ from the commit that is checked out."""
+        return bool(self.git("status", "--porcelain", "--untracked-files=no"))
 
     def branch(self) -> str | None:
         """The branch that is checked out; None when the head is detached."""

@@ -9,6 +9,7 @@ from tidegate.errors import ConfigError, DataError
 from tidegate.metrics.base import Part
 from tidegate.metrics.data import Predictions, canonical
 from tidegate.tables import Column, Table, Want
+from tidegate.wording import plural
 
 
 def read_predictions(
@@ -44,7 +45,7 @@ def read_predictions(
     columns = table.read([*_wanted(model, needed), *((name, "category") for name in slices), *extra])
     rows = table.rows
     if rows == 0:
-        raise DataError(f"{table.path} has no rows")
+        raise DataError(f"{table.path} has no rows: there is nothing to judge")
     if partial_labels:
         label = columns[_wanted_label(model)]
         known = np.flatnonzero(~label.missing)
@@ -224,7 +225,7 @@ class _Maker:
     def _refuse(self, bad: np.ndarray, name: str, what: str) -> None:
         if bad.any():
             raise DataError(
-                f"{self.path}: column {name!r} {what} in {int(bad.sum()):,} rows, the first of them"
+                f"{self.path}: column {name!r} {what} in {plural(int(bad.sum()), 'row')}, the first of them"
                 f" row {int(np.argmax(bad)) + 1}:"
                 " every row needs one; leave such rows out before judging"
             )

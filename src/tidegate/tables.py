@@ -415,6 +415,9 @@ def _csv_header(file: Path, shown: str) -> list[str]:
             raise DataError(f"{shown}: the header line cannot be read: {error}") from None
     if not header or not any(header):
         raise DataError(f"{shown}: the first line must name the columns, separated by commas")
+    other = next((mark for mark in (";", "\t", "|") if len(header) == 1 and mark in header[0]), None)
+    if other is not None:
+        raise DataError(f"{shown}: columns look separated by {other!r}: save the file with commas")
     # SQL names do not tell upper from lower case.
     counts = Counter(name.lower() for name in header)
     repeated = next((name for name in header if counts[name.lower()] > 1), None)

@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from tidegate.errors import ConfigError, UserCommandError
+from tidegate.wording import duration
 
 TAIL_LINES = 20
 _GRACE_SECONDS = 10
@@ -129,7 +130,8 @@ def run(
         _end(process)
         reader.join(_GRACE_SECONDS)
         raise UserCommandError(
-            f"the {name} command was still running after {timeout}, its limit, and was ended", list(tail)
+            f"the {name} command was still running after {duration(timeout)}, its limit, and was ended",
+            list(tail),
         ) from None
     except BaseException:
         # Ctrl-C or a cancelled job: leave no process behind.

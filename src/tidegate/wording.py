@@ -1,6 +1,7 @@
 """Numbers, counts and slices in the words that reasons are written in."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 
 
 def number(value: float | None) -> str:
@@ -11,6 +12,15 @@ def number(value: float | None) -> str:
 def plural(count: int, noun: str) -> str:
     """``1 row``, ``2,000 rows``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def duration(length: timedelta) -> str:
+    """A length of time in its largest whole unit: ``7 days``, ``90 minutes``."""
+    seconds = int(length.total_seconds())
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if (seconds and seconds % size == 0) or seconds >= 2 * size:
+            return plural(round(seconds / size), unit)
+    return plural(seconds, "second")
 
 
 def name_slice(where: Mapping[str, object] | None) -> str:

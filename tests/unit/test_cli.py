@@ -239,6 +239,8 @@ def test_a_cancelled_run_leaves_no_process(workspace: Workspace, number: signal.
         env=environment(TMPDIR=str(workspace.root)),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        # Whoever runs the tests in the background has them ignore SIGINT, and so would the child.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     deadline = time.monotonic() + 30
     while not (workspace.root / "pids").exists() and time.monotonic() < deadline:

@@ -140,7 +140,7 @@ def test_the_shipped_schema_is_the_one_of_the_code_and_accepts_the_example() -> 
         ),
         ("models/flight-delay/]", "../elsewhere]", "retrain:", "retrain", "inside the repository"),
         ("models/flight-delay/]", ".git/hooks]", "retrain:", "retrain", "inside the repository"),
-        ("flight-delay:", "flight delay:", "version", "file", "use letters, digits"),
+        ("flight-delay:", "flight delay:", "flight delay:", "models.flight delay", "use letters, digits"),
     ],
 )
 def test_an_error_names_line_key_and_mend(old: str, new: str, at: str | None, path: str, mend: str) -> None:

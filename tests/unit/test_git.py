@@ -120,7 +120,7 @@ def test_what_git_says_becomes_what_a_person_can_mend(words: str, error: type[Ex
 
 
 def test_no_repository(tmp_path: Path) -> None:
-    with pytest.raises(RepositoryError, match="not a git repository"):
+    with pytest.raises(RepositoryError, match="in no git repository"):
         Repository.at(tmp_path)
 
 

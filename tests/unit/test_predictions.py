@@ -57,9 +57,9 @@ def test_labels_in_any_spelling(tmp_path: Path, labels: tuple[str, str], positiv
 @pytest.mark.parametrize(
     ("text", "columns", "told"),
     [
-        ("y,s\n1,0.5\n,0.5\n", {}, "'y' is missing in 1 rows, the first of them row 2"),
-        ("y,s\n1,0.5\nnan,0.5\n", {}, "'y' is missing in 1 rows"),
-        ("y,s\n1,0.5\n0,\n", {}, "'s' is missing or NaN in 1 rows"),
+        ("y,s\n1,0.5\n,0.5\n", {}, "'y' is missing in 1 row, the first of them row 2"),
+        ("y,s\n1,0.5\nnan,0.5\n", {}, "'y' is missing in 1 row"),
+        ("y,s\n1,0.5\n0,\n", {}, "'s' is missing or NaN in 1 row"),
         ("y,s\n1,0.5\n0,nan\n", {}, "'s' is missing or NaN"),
         ("y,s\n1,0.5\n0,1.5\n", {}, "between 0 and 1, but row 2 holds 1.5"),
         ("y,s\n1,-0.1\n0,0\n", {}, "row 1 holds -0.1"),
@@ -90,7 +90,7 @@ def test_a_column_that_the_config_does_not_name_is_asked_for(tmp_path: Path, col
 def test_infinite_measurements_are_refused(tmp_path: Path, want: tuple[str, Want]) -> None:
     name, _ = want
     parts: tuple[Part, ...] = ("latency",) if name == "latency" else ("label",)
-    with pytest.raises(DataError, match="is infinite in 1 rows, the first of them row 2"):
+    with pytest.raises(DataError, match="is infinite in 1 row, the first of them row 2"):
         read(
             tmp_path,
             f"y,{name}\n1,5\n0,inf\n",
@@ -149,7 +149,7 @@ def test_classes_are_numbers_in_the_config_and_text_in_the_table(tmp_path: Path)
 
 @pytest.mark.parametrize("bad", ["", "nan", "inf"])
 def test_regression_wants_finite_numbers(tmp_path: Path, bad: str) -> None:
-    with pytest.raises(DataError, match="'y' is missing or not a finite number in 1 rows"):
+    with pytest.raises(DataError, match="'y' is missing or not a finite number in 1 row"):
         read(
             tmp_path,
             f"y,p\n1,2\n{bad},2\n",

@@ -191,7 +191,7 @@ def test_line_ends_and_byte_order_mark_are_no_part_of_the_data(tmp_path: Path) -
         ("t.csv", "a,,b\n1,2,3\n", "without a name"),
         ("t.csv", "a,b\n1,\xe9\n".encode("latin-1"), "is not UTF-8"),
         ("t.csv", "a,b\n1,2\n".encode("utf-16"), "is not UTF-8"),
-        ("t.csv", "b;a\n1;2\n", "has no column 'a'"),
+        ("t.csv", "b;a\n1;2\n", "separated by ';'"),
         ("t.parquet", b"PAR1", "cannot be read as parquet"),
         ("t.parquet", b"a,b\n1,2\n" * 10, "cannot be read as parquet"),
         ("t.jsonl", '{"a": 1}\n{"a":\n', "cannot be read as jsonl"),

@@ -108,6 +108,15 @@ class Invocation:
         sources = {name: source.path for name, source in self.loaded.config.sources.items()}
         return open_table(spec, sources=sources)
 
+    def cannot_vouch(self) -> list[str]:
+        """What intervals rest on that may not hold, as warnings."""
+        if self.model.columns.cluster is None:
+            return []
+        return [
+            f"rows are treated as independent, but `columns.cluster: {self.model.columns.cluster}` says that they are"
+            " not: intervals may be too narrow, and verdicts too sure"
+        ]
+
     def need(self, name: str, value: object) -> None:
         """Refuse to go on without a key of the model's configuration.
 
@@ -117,6 +126,19 @@ class Invocation:
         if value is None or value == []:
             raise ConfigError(
                 f"{self.common.config}: model {self.model_name!r} has no `{name}`, which {self.command} needs"
+            )
+
+    def check_output_dir(self) -> None:
+        """Refuse an output folder that cannot be written to, before anything is done that cannot be taken back.
+
+        Raises:
+            UsageError: it cannot be made, or not be written to.
+        """
+        folder = self.common.output_dir.absolute()
+        existing = next(place for place in (folder, *folder.parents) if place.exists())
+        if not existing.is_dir() or not os.access(existing, os.W_OK):
+            raise UsageError(
+                f"cannot write to --output-dir {self.common.output_dir}: {existing} does not allow it"
             )
 
     def write(self, document: Document) -> Mapping[str, str]:

@@ -22,7 +22,7 @@ from tidegate.documents import Document, make_document
 from tidegate.errors import ConfigError, DataError, UsageError
 from tidegate.metrics.data import Predictions
 from tidegate.registry import artifact_files, artifacts_digest
-from tidegate.tables import Table
+from tidegate.tables import Table, quote
 from tidegate.wording import plural
 
 
@@ -79,6 +79,8 @@ def _given(invocation: Invocation, candidates: Sequence[str], production: str | 
     tables = {}
     for spec in candidates:
         name, path = _named(spec)
+        if not name or not path:
+            raise UsageError(f"--candidate {spec!r}: give FILE or NAME=FILE")
         if name in tables:
             raise UsageError(f"two candidates are called {name!r}: name them, as in --candidate small=FILE")
         tables[name] = invocation.open(path)
@@ -174,7 +176,7 @@ def comparison_document(
         model=invocation.model_name,
         decision=result.decision,
         reasons=result.reasons,
-        warnings=[*warnings, *lost],
+        warnings=[*warnings, *invocation.cannot_vouch(), *lost],
         config=invocation.loaded,
         data=data,
         body={
@@ -232,6 +234,10 @@ def _join(invocation: Invocation, config: Compare, tables: SetTables) -> tuple[E
     return EvaluationSet(tables.name, production, candidates), joins
 
 
+def _first(table: Table, column: str) -> str:
+    return repr(table.scalar(f"min(CAST({quote(column)} AS VARCHAR))"))
+
+
 def _refuse_bad_match(
     join: Join, config: Compare, production: Table, candidate: Table, identifier: str
 ) -> None:
@@ -239,7 +245,8 @@ def _refuse_bad_match(
     share = unmatched / (join.matched + unmatched) if join.matched + unmatched else 1.0
     if join.matched == 0:
         raise DataError(
-            f"{candidate.path} and {production.path} share no {identifier}: are they predictions of the same rows?"
+            f"{candidate.path} and {production.path} share no {identifier} (such as {_first(candidate, identifier)}"
+            f" and {_first(production, identifier)}): are they predictions of the same rows, ids written alike?"
         )
     if share > config.max_unmatched_share:
         raise DataError(

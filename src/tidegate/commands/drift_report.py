@@ -26,6 +26,7 @@ def run(invocation: Invocation, reference: str | None, current: str | None) -> i
         raise UsageError(f"{missing} is missing: give the table of that window")
     document = drift_document(invocation, invocation.open(reference), invocation.open(current))
     invocation.publish(document)
+    invocation.comment_on_pull_request(document)
     return 0
 
 
@@ -55,7 +56,7 @@ def drift_document(invocation: Invocation, reference: Table, current: Table) -> 
         model=invocation.model_name,
         decision=body.pop("decision"),
         reasons=body.pop("reasons"),
-        warnings=warnings,
+        warnings=[*invocation.cannot_vouch(), *warnings],
         config=invocation.loaded,
         data={"reference": reference, "current": current},
         body={

@@ -26,7 +26,7 @@ def run(invocation: Invocation, predictions: str | None) -> int:
 def gate_document(invocation: Invocation, table: Table) -> Document:
     """The gate's decision about one predictions table."""
     checks = invocation.model.gate
-    warnings = []
+    warnings = invocation.cannot_vouch()
     identifier = invocation.model.columns.id
     if identifier is not None and identifier in table.schema:
         repeated = table.duplicated(identifier, limit=1)

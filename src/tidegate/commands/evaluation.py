@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tidegate.commands.base import Invocation
-from tidegate.errors import ConfigError, RepositoryError
+from tidegate.errors import ConfigError, DataError, RepositoryError
 from tidegate.gate import metric_options
 from tidegate.git import Repository
 from tidegate.metrics.base import Part
@@ -49,7 +49,12 @@ def evaluation_set(invocation: Invocation, name: str) -> Table:
             f"{invocation.common.config}: model {invocation.model_name!r} has no `{name}:` rows to judge on;"
             " name them, or give the predictions tables on the command line"
         )
-    return invocation.open(spec)
+    try:
+        return invocation.open(spec)
+    except DataError as error:
+        raise DataError(
+            f"`{name}:` of model {invocation.model_name!r}, looked for from {Path.cwd()}: {error}"
+        ) from None
 
 
 def working_model(invocation: Invocation) -> Path:

@@ -3,7 +3,7 @@
 import json
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,7 +19,7 @@ from tidegate.forge import PullRequest
 from tidegate.registry import OWN_FILES, Version, artifact_files, artifacts_digest, lineage_path
 from tidegate.tables import Table
 from tidegate.training import TrainingRows, choose_rows, train
-from tidegate.wording import plural
+from tidegate.wording import duration, plural
 
 MAX_REPORT_BYTES = 20_000_000
 
@@ -49,6 +49,7 @@ class Trained:
 def run(invocation: Invocation, request: Request) -> int:
     """Retrain when there is a reason to; return the exit code."""
     invocation.need("retrain", invocation.model.retrain)
+    invocation.check_output_dir()
     # A form that was left blank is no reason.
     request = replace(request, reason=(request.reason or "").strip() or None)
     drift = _read_drift_report(invocation, request)
@@ -122,7 +123,7 @@ def _why_not(
         if passed < retrain.cooldown:
             return (
                 f"cooldown: the last retrain pull request, #{existing.number}, was closed"
-                f" {timedelta(seconds=int(passed.total_seconds()))} ago; `retrain.cooldown` is {retrain.cooldown}"
+                f" {duration(passed)} ago; `retrain.cooldown` is {duration(retrain.cooldown)}"
             )
     return None
 
@@ -239,6 +240,7 @@ def _lineage(
             else None
         ),
         "code_commit": invocation.repository.head(),
+        "code_dirty": invocation.repository.dirty(),
         "config_sha256": invocation.loaded.sha256,
         "train_command": retrain.train if retrain else None,
         "trained_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -297,7 +299,7 @@ def _push_and_open(
     trained: Trained,
     document: Document,
 ) -> PullRequest:
-    """Push the commit and make the pull request; a branch that cannot get its pull request is taken back."""
+    """Push the commit and make the pull request; without one the branch is put back as it was."""
     repository, forge = invocation.repository, invocation.forge
     if forge is None:
         raise UsageError("a pull request needs a forge")
@@ -306,13 +308,15 @@ def _push_and_open(
     commit = _commit(invocation, title, trained, document)
     before = repository.remote_branch(branch)
     repository.push(commit, branch, expected=before)
-    if existing is not None and existing.open:
-        return forge.update_pull_request(existing.number, title=title, body=text)
     try:
+        if existing is not None and existing.open:
+            return forge.update_pull_request(existing.number, title=title, body=text)
         return forge.open_pull_request(branch=branch, base=base, title=title, body=text)
     except TidegateError:
         if before is None:
             repository.delete_remote_branch(branch)
+        else:
+            repository.push(before, branch, expected=commit)
         raise
 
 

@@ -14,6 +14,7 @@ from tidegate.registry import Registry, Version, artifact_files, artifacts_diges
 
 def run(invocation: Invocation) -> int:
     """Register the checked-out model as production, tag it and push both; return the exit code."""
+    invocation.check_output_dir()
     repository = invocation.repository
     branch = repository.branch()
     if branch is None:

@@ -2,11 +2,13 @@
 
 import shutil
 import statistics
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tidegate.commands.base import is_terminal
 from tidegate.errors import UsageError
 from tidegate.reports.escape import terminal_text
 
@@ -61,7 +63,7 @@ def _table(chapters: "Sequence[Chapter]") -> str:
             f"{c.with_loop:.3f}",
             f"{c.without_loop:.3f}",
             c.decision,
-            terminal_text(c.why, limit=90),
+            terminal_text(c.why, limit=None),
         )
         for c in chapters
     ]
@@ -70,4 +72,7 @@ def _table(chapters: "Sequence[Chapter]") -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in [header, *rows]
     ]
+    if is_terminal(sys.stdout):
+        width = shutil.get_terminal_size().columns
+        lines = [line if len(line) <= width else line[: width - 3] + "..." for line in lines]
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])

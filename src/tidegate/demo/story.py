@@ -27,6 +27,7 @@ from tidegate.loading import load_config
 from tidegate.metrics import METRICS
 from tidegate.metrics.data import Groups
 from tidegate.predictions import read_predictions
+from tidegate.reports.escape import terminal_text
 from tidegate.scoring import Scorer
 from tidegate.tables import Table, open_table
 
@@ -61,13 +62,15 @@ class Narrator:
     def __init__(self, steps: int) -> None:
         self._steps = steps
         self._done = 0
+        # What a command prints is caught; the story itself goes where it went before.
+        self._out = sys.stdout
         self._watched = is_terminal(sys.stdout)
         self._began = time.monotonic()
 
     def say(self, text: str = "") -> None:
         """One line of the story."""
         self._clear()
-        print(text, flush=True)
+        print(text, file=self._out, flush=True)
 
     def progress(self, doing: str, *, done: bool = False) -> None:
         """What is being done now, on a terminal only."""
@@ -76,8 +79,8 @@ class Narrator:
             filled = round(20 * self._done / self._steps)
             bar = "#" * filled + "." * (20 - filled)
             elapsed = time.monotonic() - self._began
-            sys.stdout.write(f"\r\x1b[2K[{bar}] {elapsed:4.0f} s  {doing}")
-            sys.stdout.flush()
+            self._out.write(f"\r\x1b[2K[{bar}] {elapsed:4.0f} s  {doing}")
+            self._out.flush()
 
     def end(self) -> None:
         """Take the progress line away."""
@@ -85,7 +88,21 @@ class Narrator:
 
     def _clear(self) -> None:
         if self._watched:
-            sys.stdout.write("\r\x1b[2K")
+            self._out.write("\r\x1b[2K")
+
+
+class _Told(Invocation):
+    """A command whose long work is told by the narrator."""
+
+    def __init__(self, command: str, common: Common, narrator: Narrator) -> None:
+        super().__init__(command, common)
+        self._narrator = narrator
+
+    def progress(self, what: str) -> Callable[[str], None]:
+        """The lines of a training become a line of the story; those of a prediction are not worth one."""
+        if what == "train":
+            return lambda line: self._narrator.say(f"  train | {terminal_text(line, limit=200)}")
+        return lambda line: None
 
 
 class Flywheel:
@@ -97,7 +114,7 @@ class Flywheel:
         self.repo = self.folder / "repo"
         self.reports = self.folder / "reports"
         self.forge = LocalForge(self.folder / "forge")
-        self.narrator = Narrator(steps=13)
+        self.narrator = Narrator(steps=1 + 12 - FIRST_MONTHS)
         self.chapters: list[Chapter] = []
         self.flights: Flights = write_flights(self.folder / "flights")
         self.git = _new_repository(self.repo, self.folder / "remote.git")
@@ -220,8 +237,7 @@ class Flywheel:
             fail_on="stop",
         )
         said = StringIO()
-        invocation = Invocation(command, common)
-        # On a terminal the progress line stands where the training's own lines would.
+        invocation = _Told(command, common, self.narrator)
         with redirect_stdout(said):
             run(invocation)
         for line in said.getvalue().splitlines():

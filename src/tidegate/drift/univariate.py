@@ -14,6 +14,8 @@ from tidegate.tables import Column
 _BINS = 12
 _SHOWN_LEVELS = 12
 _FREQUENT = 0.05
+_CERTAIN = 1e-9
+"""Small enough for any family of columns."""
 _MISSING = {
     "number": np.array([np.nan]),
     "category": np.array([-1], dtype=np.int32),
@@ -117,7 +119,8 @@ def _numeric(reference: Column, current: Column, min_effect: float, findings: tu
         effect = _chance_corrected(counts[0], counts[1])
         parts.append(_Part("chi-squared on missing values", test.statistic, test.p_value, effect))
         details.append(f"missing {shares[0]:.1%} → {shares[1]:.1%}")
-    part = min(parts, key=lambda each: (each.effect < min_effect, each.p_value, -each.effect))
+    # Of changes that are certain either way the larger one is the news.
+    part = min(parts, key=lambda each: (each.effect < min_effect, max(each.p_value, _CERTAIN), -each.effect))
     return ColumnTest(
         name=reference.name,
         kind="numeric",
@@ -186,7 +189,7 @@ def _categorical(reference: Column, current: Column, findings: tuple[str, ...]) 
         if values
     ]
     biggest = int(np.argmax(np.abs(a / a.sum() - b / b.sum())))
-    details.append(f"{names[biggest]} {a[biggest] / a.sum():.1%} → {b[biggest] / b.sum():.1%}")
+    details.append(f"share of {names[biggest]} {a[biggest] / a.sum():.1%} → {b[biggest] / b.sum():.1%}")
     return ColumnTest(
         name=reference.name,
         kind="categorical",
