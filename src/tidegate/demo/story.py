@@ -62,6 +62,7 @@ class Narrator:
     def __init__(self, steps: int) -> None:
         self._steps = steps
         self._done = 0
+        self._doing = ""
         # What a command prints is caught; the story itself goes where it went before.
         self._out = sys.stdout
         self._watched = is_terminal(sys.stdout)
@@ -71,19 +72,25 @@ class Narrator:
         """One line of the story."""
         self._clear()
         print(text, file=self._out, flush=True)
+        self._draw()
 
     def progress(self, doing: str, *, done: bool = False) -> None:
         """What is being done now, on a terminal only."""
         self._done += done
-        if self._watched:
+        self._doing = doing
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._watched and self._doing:
             filled = round(20 * self._done / self._steps)
             bar = "#" * filled + "." * (20 - filled)
             elapsed = time.monotonic() - self._began
-            self._out.write(f"\r\x1b[2K[{bar}] {elapsed:4.0f} s  {doing}")
+            self._out.write(f"\r\x1b[2K[{bar}] {elapsed:4.0f} s  {self._doing}")
             self._out.flush()
 
     def end(self) -> None:
         """Take the progress line away."""
+        self._doing = ""
         self._clear()
 
     def _clear(self) -> None:

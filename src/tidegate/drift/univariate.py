@@ -188,8 +188,10 @@ def _categorical(reference: Column, current: Column, findings: tuple[str, ...]) 
         for what, values in (("new", now - known), ("vanished", known - now))
         if values
     ]
-    biggest = int(np.argmax(np.abs(a / a.sum() - b / b.sum())))
-    details.append(f"share of {names[biggest]} {a[biggest] / a.sum():.1%} → {b[biggest] / b.sum():.1%}")
+    moved = np.abs(a / a.sum() - b / b.sum()).round(9)
+    # Of two values that moved alike the last is the one to name: 1 rather than 0.
+    biggest = len(moved) - 1 - int(np.argmax(moved[::-1]))
+    details.append(f"share of {names[biggest]}: {a[biggest] / a.sum():.1%} → {b[biggest] / b.sum():.1%}")
     return ColumnTest(
         name=reference.name,
         kind="categorical",
