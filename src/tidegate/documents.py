@@ -101,7 +101,7 @@ def _git_sha() -> str | None:
         return os.environ["GITHUB_SHA"]
     try:
         result = subprocess.run(
-            ["git", "rev-parse", "HEAD"],  # noqa: S607
+            ["git", "rev-parse", "HEAD"],
             capture_output=True,
             text=True,
             check=False,

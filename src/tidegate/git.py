@@ -73,7 +73,7 @@ class Repository:
         """As :meth:`git`, but the raw output."""
         try:
             result = subprocess.run(
-                ["git", "-c", "core.quotepath=off", *arguments],  # noqa: S607
+                ["git", "-c", "core.quotepath=off", *arguments],
                 cwd=self.root,
                 input=data if data is not None else b"",
                 capture_output=True,

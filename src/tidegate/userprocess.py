@@ -159,7 +159,7 @@ def _end(process: subprocess.Popen[str]) -> None:
     """End the command and everything it started: first kindly, then not."""
     if _WINDOWS:
         subprocess.run(
-            ["taskkill", "/F", "/T", "/PID", str(process.pid)],  # noqa: S607
+            ["taskkill", "/F", "/T", "/PID", str(process.pid)],
             check=False,
             capture_output=True,
         )

@@ -96,7 +96,7 @@ def outputs(path: Path) -> dict[str, str]:
     """What the runner makes of the output file."""
     found, text = {}, path.read_text(encoding="utf-8")
     while text:
-        name, delimiter, rest = re.match(r"([^\n]*?)<<([^\n]+)\n(.*)", text, re.S).groups()  # type: ignore[union-attr]
+        name, delimiter, rest = re.match(r"([^\n]*?)<<([^\n]+)\n(.*)", text, re.S).groups()
         value, text = rest.split(f"\n{delimiter}\n", 1)
         found[name] = value
     return found

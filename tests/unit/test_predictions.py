@@ -162,4 +162,4 @@ def test_regression_wants_finite_numbers(tmp_path: Path, bad: str) -> None:
 
 @pytest.mark.parametrize("value", [1, 1.0, True, "1", "true", "TRUE"])
 def test_values_that_mean_the_same_have_one_spelling(value: object) -> None:
-    assert canonical(value) == "1"  # type: ignore[arg-type]
+    assert canonical(value) == "1"

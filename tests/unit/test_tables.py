@@ -119,7 +119,7 @@ def test_only_the_columns_asked_for_are_read(tmp_path: Path) -> None:
     table = open_table(spec)
     seen: list[str] = []
     query = table._query
-    table._query = lambda sql, *rest: (seen.append(sql), query(sql, *rest))[1]  # type: ignore[method-assign]
+    table._query = lambda sql, *rest: (seen.append(sql), query(sql, *rest))[1]
     table.read([("a", "number")])
 
     loading = next(sql for sql in seen if "CREATE" in sql)

@@ -106,7 +106,7 @@ def _environment() -> Environment:
     # Autoescape would escape for HTML; `finalize` escapes for Markdown, and nothing passes it but `Safe`.
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates") / "markdown", encoding="utf-8"),
-        autoescape=False,  # noqa: S701
+        autoescape=False,  # noqa: S701 - Markdown; its finalize escapes all that is not Safe
         finalize=_finalize,
         undefined=ChainableUndefined,
         trim_blocks=True,
