@@ -298,21 +298,29 @@ class Table:
         """Row numbers, here and in `other`, of the rows with equal `column`, in the order of this table.
 
         Values are compared as text, so that an id that one file stores as a number and the other as text still joins.
+        Missing values and those that stand in several rows of a table have no partner.
         """
-        if other.source == self.source:
-            everything = np.arange(self.rows)
-            return everything, everything
         self.require([column])
         other.require([column])
-        name = quote(column)
+        key = f"CAST({quote(column)} AS VARCHAR)"
 
         def ids(source: str) -> str:
-            return f"(SELECT row_number() OVER () - 1 AS r, CAST({name} AS VARCHAR) AS k FROM {source})"
+            numbered = f"(SELECT row_number() OVER () - 1 AS r, {key} AS k FROM {source})"
+            once = f"(SELECT {key} AS k FROM {source} GROUP BY k HAVING count(*) = 1)"
+            return f"(SELECT r, k FROM {numbered} SEMI JOIN {once} USING (k))"
 
         pairs = self._query(
             f"SELECT a.r AS a, b.r AS b FROM {ids(self.source)} a JOIN {ids(other.source)} b USING (k) ORDER BY a.r"
         ).fetchnumpy()
         return np.asarray(pairs["a"], dtype=np.int64), np.asarray(pairs["b"], dtype=np.int64)
+
+    def repeated_rows(self, column: str) -> int:
+        """How many rows have a value of `column` that another row has too."""
+        row = self._query(
+            f"SELECT coalesce(sum(n), 0) FROM (SELECT count(*) AS n FROM {self.source} GROUP BY {quote(column)})"
+            " WHERE n > 1"
+        ).fetchone()
+        return int(row[0]) if row else 0
 
     def export(
         self, path: Path, *, select: str = "*", where: str = "true", order_by: str | None = None

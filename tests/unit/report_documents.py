@@ -228,6 +228,8 @@ def compare_hold() -> Document:
                 "matched": 24_951,
                 "only_candidate": 0,
                 "only_production": 0,
+                "repeated_candidate": 0,
+                "repeated_production": 0,
             },
             {
                 "set": "golden",
@@ -235,6 +237,8 @@ def compare_hold() -> Document:
                 "matched": 9_990,
                 "only_candidate": 5,
                 "only_production": 10,
+                "repeated_candidate": 0,
+                "repeated_production": 0,
             },
         ],
         comparisons=[

@@ -86,7 +86,15 @@ def test_the_document_has_the_promised_keys(workspace):
     assert document["sets"] == ["given"]
     assert document["first_release"] is False
     assert document["joins"] == [
-        {"set": "given", "candidate": "c", "matched": 200, "only_candidate": 0, "only_production": 0}
+        {
+            "set": "given",
+            "candidate": "c",
+            "matched": 200,
+            "only_candidate": 0,
+            "only_production": 0,
+            "repeated_candidate": 0,
+            "repeated_production": 0,
+        }
     ]
     (comparison,) = document["comparisons"]
     expected = {
@@ -191,18 +199,27 @@ def test_a_few_rows_without_a_partner_are_left_out_and_said(workspace):
     document = workspace.document("compare-to-prod")
     assert document["joins"][0]["matched"] == 193
     assert (document["joins"][0]["only_candidate"], document["joins"][0]["only_production"]) == (3, 4)
-    assert any("7 rows without a partner" in warning for warning in document["warnings"])
+    assert any("7 rows without exactly one partner" in warning for warning in document["warnings"])
+
+
+def test_a_few_repeated_ids_are_left_out_and_counted(workspace: Workspace) -> None:
+    # One id twice in the candidate: its two rows, and production's partner, meet nobody.
+    configure(workspace, {**EASY, "max_unmatched_share": 0.02})
+    tables(workspace, [*answers(160), answers(160)[7]], answers(160))
+    assert run(workspace).code in (0, 1)
+    join = workspace.document("compare-to-prod")["joins"][0]
+    assert (join["matched"], join["repeated_candidate"], join["only_production"]) == (199, 2, 1)
 
 
 BAD: dict[str, tuple[Rows, Rows, str]] = {
     "other ids": (answers(160), [{**row, "id": f"x{row['id']}"} for row in answers(160)], "share no id"),
     "too many without partner": (answers(160)[10:], answers(160), "10 of 200 rows have no partner by id"),
     "a repeated id": (
-        [*answers(160), answers(160)[7]],
+        [*answers(160), *answers(160)[7:10]],
         answers(160),
-        "must be unique, but repeats: 7 (2 times)",
+        "6 with a repeated id in",
     ),
-    "missing ids": (answers(160), [{**row, "id": None} for row in answers(160)], "missing (200 times)"),
+    "missing ids": (answers(160), [{**row, "id": None} for row in answers(160)], "no value at all"),
     "another truth": (
         answers(160),
         [{**row, "y": 1 - int(row["y"])} if int(row["id"]) < 3 else row for row in answers(160)],

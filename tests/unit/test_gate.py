@@ -186,13 +186,12 @@ def test_the_document_names_what_it_rests_on(workspace: Workspace) -> None:
     assert len(table["sha256"]) == len(document["provenance"]["config_sha256"]) == 64
 
 
-def test_repeated_ids_are_warned_about(workspace: Workspace) -> None:
+def test_repeated_ids_are_refused(workspace: Workspace) -> None:
     workspace.table("p.csv", [*rows(), rows()[0]])
-    workspace.tidegate("evaluate-gate", "--predictions", "p.csv")
+    ended = workspace.tidegate("evaluate-gate", "--predictions", "p.csv")
 
-    assert workspace.document("evaluate-gate")["warnings"] == [
-        "id 0 stands in 2 rows: rows are counted more than once"
-    ]
+    assert ended.code == 2
+    assert "id must be unique, but 0 stands in 2 rows" in ended.err
 
 
 def test_a_gate_without_checks_is_refused(workspace: Workspace, tmp_path: Path) -> None:

@@ -37,13 +37,20 @@ class SetTables:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """How the rows of a candidate and of production met."""
+    """How the rows of a candidate and of production met; rows whose id repeats meet nobody."""
 
     set: str
     candidate: str
     matched: int
     only_candidate: int
     only_production: int
+    repeated_candidate: int
+    repeated_production: int
+
+    @property
+    def lost(self) -> int:
+        """Rows of both tables that were left out."""
+        return self.only_candidate + self.only_production + self.repeated_candidate + self.repeated_production
 
 
 def run(
@@ -163,9 +170,9 @@ def comparison_document(
     result = compare([each for each, _ in joined], config)
     joins = [join for _, found in joined for join in found]
     lost = [
-        f"{plural(j.only_candidate + j.only_production, 'row')} without a partner on the {j.set} set were left out"
-        for j in joins
-        if j.only_candidate or j.only_production
+        f"{plural(join.lost, 'row')} without exactly one partner on the {join.set} set were left out"
+        for join in joins
+        if join.lost
     ]
     data = {}
     for each in sets:
@@ -200,18 +207,22 @@ def _join(invocation: Invocation, config: Compare, tables: SetTables) -> tuple[E
         )
     for table in (tables.production, *tables.candidates.values()):
         table.require([identifier])
-        repeated = table.duplicated(identifier)
-        if repeated:
-            shown = ", ".join(f"{value} ({count} times)" for value, count in repeated)
-            raise DataError(
-                f"{table.path}: {identifier} must be unique, but repeats: {shown}; keep one row of each"
-            )
+    again = tables.production.repeated_rows(identifier)
     partners, joins = {}, []
     common = np.ones(tables.production.rows, dtype=bool)
     for name, table in tables.candidates.items():
         ours, theirs = tables.production.match(table, identifier)
+        repeated = table.repeated_rows(identifier)
         joins.append(
-            Join(tables.name, name, len(ours), table.rows - len(ours), tables.production.rows - len(ours))
+            Join(
+                set=tables.name,
+                candidate=name,
+                matched=len(ours),
+                only_candidate=table.rows - len(ours) - repeated,
+                only_production=tables.production.rows - len(ours) - again,
+                repeated_candidate=repeated,
+                repeated_production=again,
+            )
         )
         _refuse_bad_match(joins[-1], config, tables.production, table, identifier)
         partners[name] = np.full(tables.production.rows, -1)
@@ -235,26 +246,37 @@ def _join(invocation: Invocation, config: Compare, tables: SetTables) -> tuple[E
 
 
 def _first(table: Table, column: str) -> str:
-    return repr(table.scalar(f"min(CAST({quote(column)} AS VARCHAR))"))
+    value = table.scalar(f"min(CAST({quote(column)} AS VARCHAR))")
+    return "no value at all" if value is None else repr(value)
 
 
 def _refuse_bad_match(
     join: Join, config: Compare, production: Table, candidate: Table, identifier: str
 ) -> None:
-    unmatched = join.only_candidate + join.only_production
-    share = unmatched / (join.matched + unmatched) if join.matched + unmatched else 1.0
     if join.matched == 0:
         raise DataError(
             f"{candidate.path} and {production.path} share no {identifier} (such as {_first(candidate, identifier)}"
             f" and {_first(production, identifier)}): are they predictions of the same rows, ids written alike?"
         )
-    if share > config.max_unmatched_share:
-        raise DataError(
-            f"{unmatched:,} of {join.matched + unmatched:,} rows have no partner by {identifier}"
-            f" ({join.only_candidate:,} only in {candidate.path}, {join.only_production:,} only in"
-            f" {production.path}), more than `compare.max_unmatched_share: {config.max_unmatched_share:g}` allows:"
-            " predict the same rows with both models"
-        )
+    if join.lost / (join.matched + join.lost) <= config.max_unmatched_share:
+        return
+    counts = {
+        f"only in {candidate.path}": join.only_candidate,
+        f"only in {production.path}": join.only_production,
+    }
+    for table, repeated in ((candidate, join.repeated_candidate), (production, join.repeated_production)):
+        counts[f"with a repeated {identifier} in {table.path}{_repeats(table, identifier)}"] = repeated
+    told = ", ".join(f"{count:,} {where}" for where, count in counts.items() if count)
+    raise DataError(
+        f"{join.lost:,} of {join.matched + join.lost:,} rows have no partner by {identifier} ({told}), more than"
+        f" `compare.max_unmatched_share: {config.max_unmatched_share:g}` allows: predict the same rows, each once,"
+        " with both models"
+    )
+
+
+def _repeats(table: Table, identifier: str) -> str:
+    repeated = table.duplicated(identifier, limit=1)
+    return f" ({repeated[0][0]} stands {repeated[0][1]} times)" if repeated else ""
 
 
 def _refuse_other_truth(candidate: Predictions, production: Predictions, path: str) -> None:

@@ -3,6 +3,7 @@
 from tidegate.commands.base import Invocation
 from tidegate.commands.evaluation import evaluation_set, read_for, scorer, working_model
 from tidegate.documents import Document, make_document
+from tidegate.errors import DataError
 from tidegate.gate import judge
 from tidegate.tables import Table
 
@@ -26,13 +27,14 @@ def run(invocation: Invocation, predictions: str | None) -> int:
 def gate_document(invocation: Invocation, table: Table) -> Document:
     """The gate's decision about one predictions table."""
     checks = invocation.model.gate
-    warnings = invocation.cannot_vouch()
     identifier = invocation.model.columns.id
     if identifier is not None and identifier in table.schema:
         repeated = table.duplicated(identifier, limit=1)
         if repeated:
-            warnings.append(
-                f"{identifier} {repeated[0][0]} stands in {repeated[0][1]} rows: rows are counted more than once"
+            value, count = repeated[0]
+            raise DataError(
+                f"{table.path}: {identifier} must be unique, but {value} stands in {count} rows:"
+                " keep one row of each, so that none is counted twice"
             )
     result = judge(read_for(invocation, table, checks), checks)
     return make_document(
@@ -40,7 +42,7 @@ def gate_document(invocation: Invocation, table: Table) -> Document:
         model=invocation.model_name,
         decision=result.decision,
         reasons=result.reasons,
-        warnings=warnings,
+        warnings=invocation.cannot_vouch(),
         config=invocation.loaded,
         data={"predictions": table},
         body={"checks": result.checks},
