@@ -191,6 +191,7 @@ def main() -> None:
         code = error.exit_code
     except click.ClickException as error:
         error.show()
+        _annotate(error.format_message())
         code = 2
     except OSError as error:
         _say(f"{error.filename or 'a file'}: {error.strerror or error}")
@@ -208,11 +209,17 @@ def main() -> None:
 
 def _say(message: str) -> None:
     """One message on standard error and, inside a runner, as an annotation."""
-    import os
-
-    from tidegate.reports.escape import annotation, terminal_text
+    from tidegate.reports.escape import terminal_text
 
     for line in message.splitlines() or [""]:
         click.echo(f"tidegate: {terminal_text(line, limit=None)}", err=True)
+    _annotate(message)
+
+
+def _annotate(message: str) -> None:
+    import os
+
+    from tidegate.reports.escape import annotation
+
     if os.environ.get("GITHUB_ACTIONS") == "true":
         click.echo(f"::error title=Tidegate::{annotation(message)}")

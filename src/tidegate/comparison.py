@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tidegate.config import Compare, Guardrail, Primary
-from tidegate.gate import Slice, metric_options
+from tidegate.gate import Slice
 from tidegate.metrics.base import Paired, finite_bounds
 from tidegate.metrics.data import Predictions
 from tidegate.slices import groupings
@@ -148,7 +148,7 @@ def _ask(
     uses += [("guardrail", guardrail, guardrail.require) for guardrail in config.guardrails]
     for role, use, require in uses:
         for groups in groupings(production, use.slices):
-            answers = use.definition.compare(candidate, production, groups, metric_options(use), level)
+            answers = use.definition.compare(candidate, production, groups, use.options, level)
             for where, answer in zip(groups.slices, answers, strict=True):
                 # What must be better has no loss to allow.
                 margin = 0.0 if require == "superior" else use.margin or 0.0
@@ -312,7 +312,7 @@ def _rank(
                     first.candidates[name],
                     first.candidates[following],
                     groups,
-                    metric_options(primary),
+                    primary.options,
                     level,
                 )[0],
                 primary,

@@ -115,7 +115,9 @@ class Columns(_Section):
         return {name for name in [*single, *scores, *self.kpi] if name is not None}
 
 
-class _MetricUse(_Section):
+class MetricUse(_Section):
+    """A metric with its options, on all rows or on slices."""
+
     metric: MetricName
     column: str | None = Field(
         default=None, description="the column that `mean` and `missing_share` are taken of"
@@ -131,6 +133,11 @@ class _MetricUse(_Section):
         """The metric that the name stands for."""
         return METRICS[self.metric]
 
+    @property
+    def options(self) -> dict[str, str]:
+        """The options that the metric takes, as given."""
+        return {name: getattr(self, name) for name in self.definition.options}
+
     @model_validator(mode="after")
     def _column_fits(self) -> Self:
         for option in ("column", "by"):
@@ -140,7 +147,7 @@ class _MetricUse(_Section):
         return self
 
 
-class Check(_MetricUse):
+class Check(MetricUse):
     """One requirement of `evaluate-gate`: a metric, a threshold, optionally slices."""
 
     min: float | None = None
@@ -167,7 +174,7 @@ class Check(_MetricUse):
         return self
 
 
-class _Compared(_MetricUse):
+class _Compared(MetricUse):
     better: Literal["higher", "lower"] | None = Field(
         default=None, description="which direction is better, for a metric such as `mean` that cannot know"
     )
@@ -281,7 +288,7 @@ class Retrain(_Section):
     )
     holdout: Holdout | None = None
     train: Annotated[str, _placeholders("data", "model_dir")] | None = None
-    train_timeout: Duration = timedelta(hours=6)
+    train_timeout: Duration = timedelta(hours=5)  # less than a job may take, so that the report is written
     artifacts: list[str] = Field(default=[], description="where the trained model lies in the repository")
 
     @model_validator(mode="after")
@@ -305,6 +312,12 @@ class Retrain(_Section):
         return PerformanceDrop()
 
 
+def _refuse_unfit(metric: str, task: str) -> None:
+    if task not in METRICS[metric].tasks:
+        fitting = [name for name, each in METRICS.items() if task in each.tasks]
+        raise ValueError(f"metric {metric!r} does not fit task {task!r}.{did_you_mean(metric, fitting)}")
+
+
 class Model(_Section):
     """One model and everything that is decided about it."""
 
@@ -326,15 +339,16 @@ class Model(_Section):
     def _metrics_fit_the_task(self) -> Self:
         if self.task is None:
             return self
-        uses: list[_MetricUse] = list(self.gate)
+        uses: list[MetricUse] = list(self.gate)
         if self.compare is not None:
             uses += [self.compare.primary, *self.compare.guardrails]
         for use in uses:
-            if self.task not in use.definition.tasks:
-                fitting = [name for name, metric in METRICS.items() if self.task in metric.tasks]
-                raise ValueError(
-                    f"metric {use.metric!r} does not fit task {self.task!r}.{did_you_mean(use.metric, fitting)}"
-                )
+            _refuse_unfit(use.metric, self.task)
+        dropped = self.retrain.performance_drop().metric if self.retrain is not None else None
+        if dropped is not None:
+            _refuse_unfit(dropped, self.task)
+            if METRICS[dropped].options:
+                raise ValueError(f"`performance_drop` takes no metric with options such as {dropped!r}")
         if isinstance(self.columns.score, dict) and self.task != "multiclass":
             raise ValueError(f"`score:` by class is for multiclass; for {self.task!r} name one column")
         return self

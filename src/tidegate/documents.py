@@ -80,7 +80,7 @@ def _publishable(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: _publishable(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): _publishable(item) for key, item in value.items()}
+        return {_publishable(str(key)): _publishable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_publishable(item) for item in value]
     if isinstance(value, bool | np.bool_):

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from tidegate.config import Check
 from tidegate.metrics.base import Estimate, finite_bounds
@@ -58,16 +58,10 @@ def judge(data: Predictions, checks: Sequence[Check]) -> GateResult:
 
 
 def _judge_check(data: Predictions, check: Check) -> Iterable[CheckResult]:
-    options = metric_options(check)
     for groups in groupings(data, check.slices):
-        estimates = check.definition.estimate(data, groups, options, check.confidence)
+        estimates = check.definition.estimate(data, groups, check.options, check.confidence)
         for where, estimate in zip(groups.slices, estimates, strict=True):
             yield _judge_estimate(check, where, estimate)
-
-
-def metric_options(use: Any) -> dict[str, str]:
-    """The options of a metric as the config gives them."""
-    return {name: getattr(use, name) for name in use.definition.options}
 
 
 def _judge_estimate(check: Check, where: Slice, estimate: Estimate) -> CheckResult:

@@ -151,7 +151,9 @@ class Repository:
         Raises:
             RepositoryError: the commit or the folder does not exist.
         """
-        archive = self.git_bytes("archive", "--format=tar", commit, "--", path)
+        archive = self.git_bytes(
+            "-c", "core.autocrlf=false", "-c", "core.eol=lf", "archive", "--format=tar", commit, "--", path
+        )
         with TemporaryDirectory(prefix="tidegate-") as folder:
             with tarfile.open(fileobj=BytesIO(archive)) as tar:
                 tar.extractall(folder, filter="data")

@@ -1,6 +1,7 @@
 """Reading a predictions table: label, score and prediction checked and typed by the task."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 
 import numpy as np
 
@@ -38,6 +39,8 @@ def read_predictions(
     if model.task is None:
         raise ConfigError("`task:` is missing in the config: write binary, multiclass or regression")
     needed = set(parts)
+    if partial_labels:
+        needed.add("label")
     if "prediction" in needed and model.columns.prediction is None:
         # Without a column of its own the prediction follows from the score.
         needed.add("score")
@@ -50,14 +53,14 @@ def read_predictions(
         label = columns[_wanted_label(model)]
         known = np.flatnonzero(~label.missing)
         columns, rows = {key: column.take(known) for key, column in columns.items()}, len(known)
-    made = _Maker(table.path, model, columns)
+    made = _Maker(table.path, model, columns, needed)
     return Predictions(
         task=model.task,
         rows=rows,
-        classes=made.classes(needed),
+        classes=made.classes,
         label=made.label() if "label" in needed else None,
         prediction=made.prediction() if "prediction" in needed else None,
-        score=made.score() if "score" in needed and model.task != "regression" else None,
+        score=made.score if "score" in needed and model.task != "regression" else None,
         latency=made.finite(_named(model.columns.latency, "latency")) if "latency" in needed else None,
         columns={(name, want): made.measured(name, want) for name, want in extra},
         slices={name: columns[name, "category"] for name in slices},
@@ -97,23 +100,25 @@ def _named(column: str | None, part: str) -> str:
 class _Maker:
     """Turns raw columns into the arrays of :class:`Predictions`."""
 
-    def __init__(self, path: str, model: Model, columns: Mapping[tuple[str, Want], Column]) -> None:
+    def __init__(
+        self, path: str, model: Model, columns: Mapping[tuple[str, Want], Column], parts: set[Part]
+    ) -> None:
         self.path = path
         self.model = model
         self.columns = columns
-        self._classes: tuple[str, ...] = ()
+        self.parts = parts
 
-    def classes(self, parts: set[Part]) -> tuple[str, ...]:
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes; binary: negative, then positive."""
         if self.model.task == "multiclass":
             names = self.model.columns
             found = {canonical(v) for v in names.score} if isinstance(names.score, dict) else set()
             for part, name in (("label", names.label), ("prediction", names.prediction)):
-                if part in parts and name is not None:
+                if part in self.parts and name is not None:
                     found |= {canonical(level) for level in self.columns[name, "category"].levels}
-            self._classes = tuple(sorted(found))
-        elif self.model.task == "binary":
-            self._classes = self._binary_classes()
-        return self._classes
+            return tuple(sorted(found))
+        return self._binary_classes() if self.model.task == "binary" else ()
 
     def _binary_classes(self) -> tuple[str, ...]:
         names = self.model.columns
@@ -150,7 +155,7 @@ class _Maker:
             raise ConfigError(
                 "`columns.prediction:` is missing in the config: name the column of the predicted number"
             )
-        score = self.score()
+        score = self.score
         if self.model.task == "multiclass":
             return np.argmax(score, axis=1).astype(np.int32)
         return (score >= self.model.columns.threshold).astype(np.int32)
@@ -162,17 +167,19 @@ class _Maker:
             self._refuse(bad, name, "is missing or not a finite number")
             return column.values
         self._refuse(column.missing, name, "is missing")
-        position = {value: i for i, value in enumerate(self._classes)}
+        position = {value: i for i, value in enumerate(self.classes)}
         codes = [position.get(canonical(level), -1) for level in column.levels]
         if -1 in codes:
             unknown = column.levels[codes.index(-1)]
             raise DataError(
                 f"{self.path}: column {name!r} holds {unknown!r}, which is none of the classes"
-                f" {', '.join(self._classes[:10])}"
+                f" {', '.join(self.classes[:10])}"
             )
         return np.array(codes, dtype=np.int32)[column.values]
 
+    @cached_property
     def score(self) -> np.ndarray:
+        """Probabilities, shape (n,) or (n, K)."""
         names = self.model.columns.score
         if isinstance(names, str):
             if self.model.task == "multiclass":
@@ -181,14 +188,16 @@ class _Maker:
                 )
             return self._probability(names)
         if names is None:
-            raise LookupError("the score is read only where its columns are named")
+            raise ConfigError(
+                "`columns.score:` is missing in the config: name the column with the probability"
+            )
         by_class = {canonical(label): column for label, column in names.items()}
-        missing = [label for label in self._classes if label not in by_class]
+        missing = [label for label in self.classes if label not in by_class]
         if missing:
             raise ConfigError(
                 f"`columns.score:` has no column for class {missing[0]!r}, which occurs in {self.path}"
             )
-        scores = np.column_stack([self._probability(by_class[label]) for label in self._classes])
+        scores = np.column_stack([self._probability(by_class[label]) for label in self.classes])
         off = np.abs(scores.sum(axis=1) - 1) > 1e-3
         if off.any():
             row = int(np.argmax(off))

@@ -1,6 +1,8 @@
 """Making a predictions table by running the user's ``predict:`` command on a model and a set of rows."""
 
 import hashlib
+import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,12 +59,7 @@ class Scorer:
         kept = self.keep / f"{key[:32]}{suffix}"
         if not kept.is_file():
             data.require([identifier])
-            repeated = data.duplicated(identifier, limit=1)
-            if repeated:
-                value, count = repeated[0]
-                raise DataError(
-                    f"{data.path}: {identifier} must be unique, but {value} stands in {count} rows"
-                )
+            data.require_unique(identifier)
             self._predict(command, model_dir, data, identifier, kept, name)
         return _named(kept, f"predictions of {name}")
 
@@ -79,12 +76,15 @@ class Scorer:
         }
         hidden = sorted(name for name in {*produced, columns.label} if name in data.schema)
         with TemporaryDirectory(prefix="tidegate-") as place:
+            # A copy, so that a command that writes beside its model cannot change what is judged next.
+            model = Path(place) / "model"
+            shutil.copytree(model_dir, model, symlinks=True)
             given, made = Path(place) / f"data{kept.suffix}", Path(place) / f"predictions{kept.suffix}"
             shown = f"* EXCLUDE ({', '.join(map(quote, hidden))})" if hidden else "*"
             data.export(given, select=shown)
             run(
                 command,
-                {"model_dir": model_dir.resolve(), "data": given, "predictions": made},
+                {"model_dir": model, "data": given, "predictions": made},
                 name="predict",
                 folder=self.folder,
                 timeout=self.model.predict_timeout,
@@ -96,7 +96,10 @@ class Scorer:
                 present = [column for column in answered.schema if column in produced]
                 self._check(answered, data, identifier, present)
                 kept.parent.mkdir(parents=True, exist_ok=True)
-                data.export_joined(kept, answered, on=identifier, take=present)
+                # Whoever finds the table there finds all of it.
+                part = kept.with_name(f"{os.getpid()}-{kept.name}")
+                data.export_joined(part, answered, on=identifier, take=present)
+                part.replace(kept)
             except DataError as error:
                 raise UserCommandError(
                     f"the predict command for {name} gave no usable table: {error}"

@@ -96,6 +96,8 @@ class Table:
                 "python_enable_replacements": "false",
             },
         )
+        # Times with a zone are read as UTC, wherever the machine stands.
+        self._connection.execute("SET TimeZone = 'UTC'")
         self._scratch: TemporaryDirectory[str] | None = None
         self._sha256: str | None = None
         self._rows: int | None = None
@@ -313,6 +315,28 @@ class Table:
             f"SELECT a.r AS a, b.r AS b FROM {ids(self.source)} a JOIN {ids(other.source)} b USING (k) ORDER BY a.r"
         ).fetchnumpy()
         return np.asarray(pairs["a"], dtype=np.int64), np.asarray(pairs["b"], dtype=np.int64)
+
+    def require_unique(self, column: str) -> None:
+        """Check that no value of a column stands in two rows.
+
+        Raises:
+            DataError: one does.
+        """
+        repeated = self.duplicated(column, limit=1)
+        if repeated:
+            value, count = repeated[0]
+            raise DataError(
+                f"{self.path}: {column} must be unique, but {value} stands in {count} rows: keep one row of each,"
+                " so that none is counted twice"
+            )
+
+    def period(self, column: str) -> tuple[str, str] | None:
+        """The first and the last time of a column; None without any."""
+        when = f"CAST({quote(column)} AS TIMESTAMP)"
+        row = self._query(f"SELECT min({when}), max({when}) FROM {self.source}").fetchone()
+        if row is None or row[0] is None:
+            return None
+        return row[0].isoformat(timespec="seconds"), row[1].isoformat(timespec="seconds")
 
     def repeated_rows(self, column: str) -> int:
         """How many rows have a value of `column` that another row has too."""

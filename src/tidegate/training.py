@@ -56,25 +56,33 @@ def choose_rows(data: Table, model: Model, golden: Table | None, place: Path) ->
             f" WHERE {name} IS NOT NULL), true)"
         )
         excluded = int(data.scalar(f"count(*) FILTER (WHERE NOT ({keep}))") or 0)
+    training, recent = place / f"training{suffix}", place / f"recent{suffix}"
     if model.retrain.holdout is None:
-        data.export(place / f"training{suffix}", where=keep)
-        return TrainingRows(_opened(place / f"training{suffix}", "training rows"), None, excluded)
-    when, cut = _cut(data, model, model.retrain.holdout)
-    data.export(place / f"training{suffix}", where=f"{keep} AND {when} <= {cut}")
-    data.export(place / f"recent{suffix}", where=f"{when} > {cut}")
-    rows = TrainingRows(
-        _opened(place / f"training{suffix}", "training rows"),
-        _opened(place / f"recent{suffix}", "recent rows"),
-        excluded,
-        undated=int(data.scalar(f"count(*) FILTER (WHERE {when} IS NULL)") or 0),
-    )
+        data.export(training, where=keep)
+        rows = TrainingRows(_opened(training, "training rows"), None, excluded)
+    else:
+        when, cut = _cut(data, model, model.retrain.holdout)
+        data.export(training, where=f"{keep} AND {when} <= {cut}")
+        data.export(recent, where=f"{when} > {cut} AND {_labelled(data, model)}")
+        rows = TrainingRows(
+            _opened(training, "training rows"),
+            _opened(recent, "recent labelled rows"),
+            excluded,
+            undated=int(data.scalar(f"count(*) FILTER (WHERE {when} IS NULL)") or 0),
+        )
     for table in (rows.training, rows.recent):
         if table is not None and table.rows == 0:
             raise DataError(
-                f"holdout {{last: {model.retrain.holdout.last}}} of {data.path} leaves no {table.path}:"
-                " choose another size"
+                f"{data.path} leaves no {table.path}: choose another `retrain.holdout:` or more data"
+                f" ({excluded:,} rows are in the golden set)"
             )
     return rows
+
+
+def _labelled(data: Table, model: Model) -> str:
+    """SQL that holds for rows that a model can be judged on."""
+    label = model.columns.label
+    return f"{quote(label)} IS NOT NULL" if label is not None and label in data.schema else "true"
 
 
 def _cut(data: Table, model: Model, holdout: Holdout) -> tuple[str, str]:

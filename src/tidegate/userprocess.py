@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
@@ -101,7 +102,7 @@ def run(
     tail: deque[str] = deque(maxlen=TAIL_LINES)
     try:
         process = subprocess.Popen(
-            _resolve(words, folder),
+            _resolve(words),
             cwd=folder,
             env={**scrubbed(os.environ, pass_env), "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,
@@ -146,13 +147,14 @@ def run(
     return list(tail)
 
 
-def _resolve(words: list[str], folder: Path) -> list[str]:
+def _resolve(words: list[str]) -> list[str]:
     # `python` is what configs say, and what many machines only have as python3.
     from shutil import which
 
     if words[0] == "python" and which("python") is None and which("python3"):
         return ["python3", *words[1:]]
-    return words
+    # Windows starts .cmd and .bat files by their whole name only.
+    return [which(words[0]) or words[0], *words[1:]] if _WINDOWS else words
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -166,14 +168,14 @@ def _end(process: subprocess.Popen[str]) -> None:
         process.wait()
         return
     for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-        except (ProcessLookupError, PermissionError):  # macOS says the latter of a group that has ended
-            return
-        try:
-            process.wait(_GRACE_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
-        if number == signal.SIGTERM:
-            # The leader is gone; its children may have ignored the request.
-            continue
+        deadline = time.monotonic() + _GRACE_SECONDS
+        signalled: int = number
+        while time.monotonic() < deadline:
+            try:
+                os.killpg(process.pid, signalled)
+            except (ProcessLookupError, PermissionError):  # macOS says the latter of a group that has ended
+                return
+            # Asked once; from then on it is only looked whether anybody is left.
+            signalled = 0
+            process.poll()
+            time.sleep(0.02)

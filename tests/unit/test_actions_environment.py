@@ -73,3 +73,17 @@ def test_the_run_has_an_address() -> None:
     variables = {"GITHUB_REPOSITORY": "o/r", "GITHUB_RUN_ID": "5", "GITHUB_SERVER_URL": "https://h"}
 
     assert Actions.from_environ(variables).run_url == "https://h/o/r/actions/runs/5"
+
+
+@pytest.mark.parametrize(
+    ("event", "base"),
+    [
+        ({"pull_request": {"number": 1, "base": {"sha": "a" * 40}}}, "a" * 40),
+        ({"merge_group": {"base_sha": "b" * 40}}, "b" * 40),
+        ({"schedule": "0 5 * * *"}, None),
+    ],
+)
+def test_the_base_is_that_of_the_pull_request(tmp_path: Path, event: object, base: str | None) -> None:
+    path = tmp_path / "event.json"
+    path.write_text(json.dumps(event), encoding="utf-8")
+    assert Actions.from_environ({"GITHUB_EVENT_PATH": str(path)}).base_sha == base

@@ -312,3 +312,11 @@ def test_there_is_no_first_release_after_another(workspace):
     assert ended.code == 2
     assert "has a production version" in ended.err
     assert workspace.reports == set()
+
+
+def test_two_sets_and_given_tables_are_said_to_be_one(workspace: Workspace) -> None:
+    primary = {"metric": "accuracy", "require": "non_inferior", "margin": 0.05}
+    configure(workspace, {"sets": ["recent", "golden"], "primary": primary})
+    tables(workspace, answers(160), answers(160))
+    assert run(workspace).code == 0
+    assert "stand for all of recent and golden" in workspace.document("compare-to-prod")["warnings"][0]

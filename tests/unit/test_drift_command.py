@@ -220,3 +220,25 @@ def test_both_windows_are_needed(workspace, missing):
     ended = workspace.tidegate("drift-report", given, "then.csv")
     assert ended.code == 2
     assert f"{missing} is missing" in ended.err
+
+
+@pytest.mark.parametrize("metric", ["latency_p95", "accuracy"])
+def test_performance_by_any_metric_without_options(workspace, metric):
+    configure(
+        workspace,
+        task="binary",
+        columns={"id": "id", "label": "y", "score": "s", "latency": "ms"},
+        retrain={"when": [{"performance_drop": {"metric": metric}}]},
+    )
+    then = rows(1, y=lambda i: i % 2, s=lambda i: i % 2 * 0.8 + 0.1, ms=lambda i: 10 + i % 7)
+    ended = run(workspace, then, then)
+    assert ended.code == 0, ended.err
+    realised = workspace.document("drift-report")["performance"]["realised"]
+    assert realised["reference"] == realised["current"]
+
+
+def test_a_window_that_was_never_scored_leaves_performance_unknown(workspace):
+    configure(workspace, task="binary", columns={"id": "id", "label": "y", "prediction": "p"})
+    then, now = rows(1, y=lambda i: i % 2), rows(2, y=lambda i: i % 2, p=lambda i: i % 2)
+    assert run(workspace, then, now).code == 0
+    assert workspace.document("drift-report")["performance"]["realised"] is None

@@ -240,9 +240,9 @@ def test_without_a_place_for_the_model_nothing_is_opened(repo: Workspace, promot
     edit(repo, "      artifacts: [models/late-delivery/]\n", "")
     ended = retrain(repo, *REPORT)
 
-    assert ended.code == 0, ended.err
-    assert document(repo)["decision"] == "skipped"
-    assert "artifacts" in document(repo)["skipped_because"]
+    assert ended.code == 2
+    assert "has no `retrain.artifacts`" in ended.err
+    assert "training on" not in ended.out
 
 
 def test_without_a_forge_only_files_are_written(repo: Workspace) -> None:
@@ -286,7 +286,13 @@ def test_a_refused_push_is_exit_2_and_opens_nothing(repo: Workspace) -> None:
         ('{"schema": "tidegate/evaluate-gate/1"}', "is no drift report"),
         ('{"schema": "tidegate/drift-report/1", "model": "late-delivery"}', "is no drift report"),
         (
-            '{"schema": "tidegate/drift-report/1", "model": "x", "decision": "none", "reasons": []}',
+            '{"schema": "tidegate/drift-report/1", "model": "late-delivery", "decision": "retrain", "reasons": [],'
+            ' "provenance": {"data": [{"x": 1}]}}',
+            "is no drift report",
+        ),
+        (
+            '{"schema": "tidegate/drift-report/1", "model": "x", "decision": "none", "reasons": [],'
+            ' "provenance": {"data": []}}',
             "is about model 'x'",
         ),
     ],

@@ -100,3 +100,24 @@ def test_a_broken_registry_is_not_overwritten(project: Workspace) -> None:
     assert ended.code == 2
     assert "is no registry" in ended.err
     assert (project.root / REGISTRY).read_text(encoding="utf-8") == "{}"
+
+
+def test_a_push_that_fails_for_any_reason_leaves_no_tag(project: Workspace) -> None:
+    project.git("remote", "set-url", "origin", "http://127.0.0.1:9/nobody.git")
+    ended = promote(project)
+
+    assert ended.code == 3, ended.err
+    assert project.git("tag") == ""
+
+
+def test_a_given_candidate_meets_the_production_of_the_registry(project: Workspace) -> None:
+    promote(project)
+    lines = (project.root / "data/golden.csv").read_text(encoding="utf-8").splitlines()
+    scored = [lines[0] + ",p_late", *(f"{line},{0.9 if line.endswith('1') else 0.1}" for line in lines[1:])]
+    project.write("candidate.csv", "\n".join(scored) + "\n")
+    ended = project.tidegate("compare-to-prod", "--candidate", "candidate.csv", "--forge", "none")
+
+    assert ended.code == 0, ended.err
+    primary = project.document("compare-to-prod")["comparisons"][0]
+    assert (primary["set"], primary["candidate_value"]) == ("given", 1.0)
+    assert primary["production_value"] < 1

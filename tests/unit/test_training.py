@@ -61,7 +61,7 @@ def test_the_newest_rows_are_held_out(tmp_path: Path, holdout: object, recent: l
 
 def test_rows_of_one_moment_are_not_torn_apart(tmp_path: Path) -> None:
     data = table(tmp_path, "d.csv", [f"{i},2026-01-{1 + i // 5:02}" for i in range(10)])
-    with pytest.raises(DataError, match="leaves no recent rows"):
+    with pytest.raises(DataError, match="leaves no recent labelled rows"):
         choose(tmp_path, data, "30%")
 
 
@@ -144,3 +144,18 @@ def test_a_model_that_cannot_be_kept(tmp_path: Path, code: str, error: type[Exce
 def test_without_a_command_there_is_no_training(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"`retrain.train:` is missing"):
         train(model(), days(tmp_path), tmp_path / "out", tmp_path, print)
+
+
+def test_golden_rows_that_are_all_there_is_leave_nothing_to_train_on(tmp_path: Path) -> None:
+    golden = table(tmp_path, "golden.csv", [f"{i},2026-01-02" for i in range(1, 11)])
+    with pytest.raises(DataError, match=r"leaves no training rows.*10 rows are in the golden set"):
+        choose(tmp_path, days(tmp_path), None, golden)
+
+
+def test_rows_without_a_label_are_not_judged_on(tmp_path: Path) -> None:
+    path = tmp_path / "d.csv"
+    lines = [f"{i},2026-01-{i:02},{'' if i == 10 else 1}" for i in range(1, 11)]
+    path.write_text("\n".join(["id,t,y", *lines]) + "\n", encoding="utf-8")
+    rows = choose(tmp_path, open_table(str(path)), "30%", label="y")
+
+    assert ids(rows.recent) == [8, 9]

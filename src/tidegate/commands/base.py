@@ -4,21 +4,25 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from tidegate import reports
-from tidegate.config import Model
+from tidegate.config import Model, Retrain
 from tidegate.documents import Document, to_json
-from tidegate.errors import ConfigError, TidegateError, UsageError
-from tidegate.forge import Actions, Forge, choose_forge
+from tidegate.errors import ConfigError, PermissionDenied, TidegateError, UsageError
+from tidegate.forge import Actions, Comment, Forge, choose_forge
 from tidegate.forge.actions import SUMMARY_LIMIT
 from tidegate.git import Repository
 from tidegate.loading import LoadedConfig, load_config
 from tidegate.reports.escape import annotation, terminal_text
 from tidegate.tables import Table, open_table
+
+T = TypeVar("T")
 
 GOES_ON = 0
 STOPS = 1
@@ -59,6 +63,11 @@ class Invocation:
         """The model under decision."""
         return self.loaded.model(self.common.model)[1]
 
+    @property
+    def retrain(self) -> Retrain:
+        """How the model is trained again."""
+        return self.need("retrain", self.model.retrain)
+
     @cached_property
     def forge(self) -> Forge | None:
         """Where pull requests live; None when nothing is published."""
@@ -73,7 +82,7 @@ class Invocation:
             UsageError: the command was started in a folder inside of it.
         """
         found = Repository.at(Path.cwd(), self.forge.credentials if self.forge else ())
-        if found.root.resolve() != Path.cwd().resolve():
+        if not found.root.samefile(Path.cwd()):
             raise UsageError(f"{self.command} must be run from the top of the repository, {found.root}")
         return found
 
@@ -117,8 +126,8 @@ class Invocation:
             " not: intervals may be too narrow, and verdicts too sure"
         ]
 
-    def need(self, name: str, value: object) -> None:
-        """Refuse to go on without a key of the model's configuration.
+    def need(self, name: str, value: T | None) -> T:
+        """A key of the model's configuration, which the command cannot do without.
 
         Raises:
             ConfigError: it is missing.
@@ -127,6 +136,7 @@ class Invocation:
             raise ConfigError(
                 f"{self.common.config}: model {self.model_name!r} has no `{name}`, which {self.command} needs"
             )
+        return value
 
     def check_output_dir(self) -> None:
         """Refuse an output folder that cannot be written to, before anything is done that cannot be taken back.
@@ -142,7 +152,7 @@ class Invocation:
             )
 
     def write(self, document: Document) -> Mapping[str, str]:
-        """Write the three forms of a document to the output folder, all or none, and return their paths."""
+        """Write the three forms of a document to the output folder, each whole, and return their paths."""
         folder = self.common.output_dir
         texts = {
             "json": to_json(document),
@@ -150,14 +160,17 @@ class Invocation:
             "html": reports.html(document),
         }
         paths = {kind: folder / f"{self.command}.{kind}" for kind in texts}
+        parts = {kind: path.with_name(f".{path.name}.{os.getpid()}.part") for kind, path in paths.items()}
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            parts = {kind: path.with_name(f".{path.name}.{os.getpid()}.part") for kind, path in paths.items()}
             for kind, part in parts.items():
                 part.write_text(texts[kind], encoding="utf-8")
             for kind, part in parts.items():
                 part.replace(paths[kind])
         except OSError as error:
+            for part in parts.values():
+                with suppress(OSError):
+                    part.unlink()
             raise UsageError(f"cannot write to --output-dir {folder}: {error.strerror}") from None
         return {"json": str(paths["json"]), "markdown": str(paths["md"]), "html": str(paths["html"])}
 
@@ -176,28 +189,38 @@ class Invocation:
         """0 when the decision lets work go on, or when the user asked never to fail on a decision."""
         return STOPS if stops and self.common.fail_on == "stop" else GOES_ON
 
-    def comment_on_pull_request(self, document: Document) -> None:
+    def comment_on_pull_request(self, document: Document) -> Comment | None:
         """Post the report where the pull request is; the verdict stands whether or not that works."""
+        if self.forge is None or not self.common.comment:
+            return None
+        try:
+            number = self.pull_request_number()
+            if number is None:
+                return None
+            marker = sticky_marker(document, self.actions.workflow)
+            done = self.forge.upsert_comment(number, marker, reports.markdown(document))
+        except TidegateError as error:
+            self.warn(f"the report could not be posted: {error}")
+            return None
+        print(f"comment {done.action}: {done.url}")
+        return done
+
+    def set_status(self, document: Document, *, stops: bool) -> None:
+        """Attach the decision to the commit, where the forge lets us."""
         if self.forge is None or not self.common.comment:
             return
         try:
-            number = self.pull_request_number()
-            if number is not None:
-                marker = sticky_marker(document, self.actions.workflow)
-                done = self.forge.upsert_comment(number, marker, reports.markdown(document))
-                print(f"comment {done.action}: {done.url}")
-        except TidegateError as error:
-            self.warn(f"the report could not be posted: {error}")
-
-    def set_status(self, document: Document, *, stops: bool) -> None:
-        """Attach the decision to the commit on a forge that keeps statuses as files."""
-        if self.common.forge.startswith("local:") and self.forge is not None:
             self.forge.set_status(
-                self.repository.head(),
+                self.actions.head_sha or self.repository.head(),
                 context=f"tidegate/{self.command}/{document['model']}",
                 state="failure" if stops else "success",
                 description=f"{document['decision']}: {next(iter(document['reasons']), '')}",
             )
+        except PermissionDenied:
+            # A status is a convenience beside the comment; `statuses: write` is not asked of anybody.
+            return
+        except TidegateError as error:
+            self.warn(f"the commit status could not be set: {error}")
 
     def pull_request_number(self) -> int | None:
         """The pull request of this run: the one that triggered it, or the open one of the branch."""
@@ -235,7 +258,7 @@ class Invocation:
 
 def sticky_marker(document: Document, workflow: str) -> str:
     """What a comment is found by: command, model and workflow, in characters that cannot end an HTML comment."""
-    parts = [str(document["schema"]).split("/")[1], str(document["model"]), workflow]
+    parts = [str(document["schema"]).split("/")[1], str(document.get("model")), workflow]
     return ":".join(re.sub(r"[^\w.]+", "-", part) for part in parts if part)
 
 

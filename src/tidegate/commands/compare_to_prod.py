@@ -1,7 +1,6 @@
 """``compare-to-prod``: decide whether a candidate is better than what runs now, and hurts no slice."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,14 +56,11 @@ def run(
     invocation: Invocation, candidates: Sequence[str], production: str | None, *, first_release: bool
 ) -> int:
     """Compare, report, and return the exit code."""
-    config = invocation.model.compare
-    if config is None:
-        invocation.need("compare", config)
-        raise LookupError("refused above")
+    config = invocation.need("compare", invocation.model.compare)
     if first_release:
         document = _first_release(invocation, candidates, production, config)
     elif candidates or production is not None:
-        document = comparison_document(invocation, config, [_given(invocation, candidates, production)])
+        document = _from_tables(invocation, candidates, production, config)
     else:
         document = _from_models(invocation, config)
     allowed = {"promote", "inconclusive"} if config.on_inconclusive == "promote" else {"promote"}
@@ -75,23 +71,47 @@ def run(
     return invocation.exit_code(stops=stops)
 
 
-def _given(invocation: Invocation, candidates: Sequence[str], production: str | None) -> SetTables:
-    if production is None:
+def _from_tables(
+    invocation: Invocation, candidates: Sequence[str], production: str | None, config: Compare
+) -> Document:
+    """Compare tables that were given; the side that was not is made on the golden set."""
+    tables = _candidates(invocation, candidates)
+    warnings = []
+    if len(config.sets) > 1:
+        warnings.append(f"tables were given: they stand for all of {' and '.join(config.sets)}")
+    if not tables and invocation.model.golden is None:
         raise UsageError(
-            "--production is missing: give the production model's predictions, or pass --first-release when no model"
-            " runs in production yet"
+            "--candidate is missing: give the candidate's predictions, or name `golden:` and `predict:` in the config"
         )
-    if not candidates:
-        raise UsageError("--candidate is missing: give the candidate's predictions")
+    if not tables:
+        golden = evaluation_set(invocation, "golden")
+        made = scorer(invocation).table(working_model(invocation), golden, "the candidate on the golden set")
+        tables = {"candidate": made}
+    if production is not None:
+        of_production = invocation.open(production)
+    else:
+        serving = read_registry(invocation).production() if _in_repository() else None
+        if serving is None:
+            raise UsageError(
+                "--production is missing: give the production model's predictions, or pass --first-release when no"
+                " model runs in production yet"
+            )
+        golden = evaluation_set(invocation, "golden")
+        with production_model(invocation, serving) as folder:
+            of_production = scorer(invocation).table(folder, golden, "production on the golden set")
+    return comparison_document(invocation, config, [SetTables("given", of_production, tables)], warnings)
+
+
+def _candidates(invocation: Invocation, specs: Sequence[str]) -> dict[str, Table]:
     tables = {}
-    for spec in candidates:
+    for spec in specs:
         name, path = _named(spec)
         if not name or not path:
             raise UsageError(f"--candidate {spec!r}: give FILE or NAME=FILE")
         if name in tables:
             raise UsageError(f"two candidates are called {name!r}: name them, as in --candidate small=FILE")
         tables[name] = invocation.open(path)
-    return SetTables("given", invocation.open(production), tables)
+    return tables
 
 
 def _named(spec: str) -> tuple[str, str]:
@@ -111,7 +131,7 @@ def _first_release(
         raise UsageError(
             f"--first-release, but the registry has a production version of {invocation.model_name!r}: leave it out"
         )
-    tables = {f"candidate {name}": invocation.open(path) for name, path in map(_named, candidates)}
+    tables = {f"candidate {name}": table for name, table in _candidates(invocation, candidates).items()}
     for table in tables.values():
         read_for(invocation, table, [config.primary, *config.guardrails])
     return make_document(
@@ -148,18 +168,21 @@ def _from_models(invocation: Invocation, config: Compare) -> Document:
     candidate = working_model(invocation)
     make = scorer(invocation)
     warnings = []
-    with ExitStack() as stack:
-        production = stack.enter_context(production_model(invocation, serving))
-        sets = []
-        for name in config.sets:
-            data = evaluation_set(invocation, name)
-            of_production = make.table(production, data, f"production on the {name} set")
-            of_candidate = make.table(candidate, data, f"the candidate on the {name} set")
-            sets.append(SetTables(name, of_production, {"candidate": of_candidate}))
-        files = artifact_files(candidate)
-        if artifacts_digest(files.items()) == serving.digest:
-            warnings.append(f"the model in the working tree is production version {serving.version} itself")
-        return comparison_document(invocation, config, sets, warnings)
+    if artifacts_digest(artifact_files(candidate).items()) == serving.digest:
+        warnings.append(f"the model in the working tree is production version {serving.version} itself")
+    data = {name: evaluation_set(invocation, name) for name in config.sets}
+    # Production first: what the candidate's predictions leave behind must not reach its rival's.
+    with production_model(invocation, serving) as folder:
+        rival = {
+            name: make.table(folder, rows, f"production on the {name} set") for name, rows in data.items()
+        }
+    sets = [
+        SetTables(
+            name, rival[name], {"candidate": make.table(candidate, rows, f"the candidate on the {name} set")}
+        )
+        for name, rows in data.items()
+    ]
+    return comparison_document(invocation, config, sets, warnings)
 
 
 def comparison_document(

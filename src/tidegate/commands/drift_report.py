@@ -1,7 +1,7 @@
 """``drift-report``: compare the current window with the reference, and say whether to retrain."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -160,7 +160,10 @@ def _labelled(
     parts = METRICS[metric].parts
     names = invocation.model.columns
     scores = names.score.values() if isinstance(names.score, dict) else [names.score]
-    if "score" in parts and not all(name in table.schema for name in scores):
+    answers = [*(scores if "score" in parts or names.prediction is None else ())]
+    if "prediction" in parts and names.prediction is not None:
+        answers.append(names.prediction)
+    if not all(name in table.schema for name in answers):
         return None
     return read_predictions(table, invocation.model, parts=parts, partial_labels=True)
 
@@ -187,10 +190,5 @@ def _trained_until(lineage: Path) -> datetime | None:
 def _extent(invocation: Invocation, table: Table) -> dict[str, object]:
     """Rows and, where a timestamp is configured and present, the first and last time."""
     name = invocation.model.columns.timestamp
-    times: Iterator[object] = iter(())
-    if name is not None and name in table.schema:
-        values = table.read([(name, "time")])[name, "time"]
-        known = values.values[~values.missing]
-        if len(known):
-            times = iter((str(known.min().astype("datetime64[s]")), str(known.max().astype("datetime64[s]"))))
-    return {"rows": table.rows, "start": next(times, None), "end": next(times, None)}
+    start, end = (table.period(name) if name in table.schema and name is not None else None) or (None, None)
+    return {"rows": table.rows, "start": start, "end": end}

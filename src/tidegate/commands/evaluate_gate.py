@@ -3,7 +3,6 @@
 from tidegate.commands.base import Invocation
 from tidegate.commands.evaluation import evaluation_set, read_for, scorer, working_model
 from tidegate.documents import Document, make_document
-from tidegate.errors import DataError
 from tidegate.gate import judge
 from tidegate.tables import Table
 
@@ -29,13 +28,7 @@ def gate_document(invocation: Invocation, table: Table) -> Document:
     checks = invocation.model.gate
     identifier = invocation.model.columns.id
     if identifier is not None and identifier in table.schema:
-        repeated = table.duplicated(identifier, limit=1)
-        if repeated:
-            value, count = repeated[0]
-            raise DataError(
-                f"{table.path}: {identifier} must be unique, but {value} stands in {count} rows:"
-                " keep one row of each, so that none is counted twice"
-            )
+        table.require_unique(identifier)
     result = judge(read_for(invocation, table, checks), checks)
     return make_document(
         "evaluate-gate",

@@ -1,15 +1,12 @@
 """Predictions tables for a decision: as given, or made by running ``predict:`` on a model and an evaluation set."""
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 from tidegate.commands.base import Invocation
+from tidegate.config import MetricUse
 from tidegate.errors import ConfigError, DataError, RepositoryError
-from tidegate.gate import metric_options
 from tidegate.git import Repository
 from tidegate.metrics.base import Part
 from tidegate.metrics.data import Predictions
@@ -27,11 +24,11 @@ from tidegate.slices import slice_columns
 from tidegate.tables import Table
 
 
-def scorer(invocation: Invocation, folder: Path | None = None) -> Scorer:
+def scorer(invocation: Invocation) -> Scorer:
     """What runs ``predict:`` for this invocation."""
     return Scorer(
         model=invocation.model,
-        folder=folder or Path.cwd(),
+        folder=Path.cwd(),
         keep=invocation.scratch / "predictions",
         on_line=invocation.progress("predict"),
     )
@@ -105,22 +102,9 @@ def checked_out(repository: Repository, version: Version, path: str) -> Iterator
         yield folder
 
 
-@contextmanager
-def model_copy(folder: Path) -> Iterator[Path]:
-    """A copy of a model, so that a command that runs it cannot change what is judged next."""
-    with TemporaryDirectory(prefix="tidegate-") as place:
-        copied = Path(place) / "model"
-        shutil.copytree(folder, copied, symlinks=True)
-        yield copied
-
-
-def read_for(
-    invocation: Invocation, table: Table, uses: Sequence[Any], *, partial_labels: bool = False
-) -> Predictions:
+def read_for(invocation: Invocation, table: Table, uses: Sequence[MetricUse]) -> Predictions:
     """Read what the given checks or comparisons need."""
     parts: set[Part] = {part for use in uses for part in use.definition.parts}
-    extra = [pair for use in uses for pair in use.definition.columns(metric_options(use)).items()]
+    extra = [pair for use in uses for pair in use.definition.columns(use.options).items()]
     slices = slice_columns(spec for use in uses for spec in use.slices)
-    return read_predictions(
-        table, invocation.model, parts=parts, slices=slices, extra=extra, partial_labels=partial_labels
-    )
+    return read_predictions(table, invocation.model, parts=parts, slices=slices, extra=extra)

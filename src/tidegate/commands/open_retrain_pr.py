@@ -1,7 +1,7 @@
 """``open-retrain-pr``: train, and open or update the pull request that carries the model and its evidence."""
 
 import json
-from contextlib import ExitStack
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +12,10 @@ from tidegate import __version__, reports
 from tidegate.commands.base import Invocation
 from tidegate.commands.compare_to_prod import SetTables, comparison_document
 from tidegate.commands.evaluate_gate import gate_document
-from tidegate.commands.evaluation import checked_out, model_copy, read_registry, scorer
+from tidegate.commands.evaluation import checked_out, read_registry, scorer
 from tidegate.documents import Document, make_document
 from tidegate.errors import DataError, TidegateError, UsageError, UserCommandError
-from tidegate.forge import PullRequest
+from tidegate.forge import Forge, PullRequest
 from tidegate.registry import OWN_FILES, Version, artifact_files, artifacts_digest, lineage_path
 from tidegate.tables import Table
 from tidegate.training import TrainingRows, choose_rows, train
@@ -44,12 +44,18 @@ class Trained:
     lineage: dict[str, Any]
     gate: Document | None
     comparison: Document | None
+    serving: Version | None
 
 
 def run(invocation: Invocation, request: Request) -> int:
     """Retrain when there is a reason to; return the exit code."""
-    invocation.need("retrain", invocation.model.retrain)
+    retrain = invocation.need("retrain", invocation.model.retrain)
+    invocation.need("retrain.train", retrain.train)
+    if invocation.forge is not None:
+        invocation.need("retrain.artifacts", retrain.artifacts)
     invocation.check_output_dir()
+    # A folder that is no repository is better found now than after hours of training.
+    invocation.repository.head()
     # A form that was left blank is no reason.
     request = replace(request, reason=(request.reason or "").strip() or None)
     drift = _read_drift_report(invocation, request)
@@ -89,6 +95,7 @@ def _read_drift_report(invocation: Invocation, request: Request) -> Document | N
             )
         return None
     path = Path(request.drift_report)
+    document: Document
     try:
         if path.stat().st_size > MAX_REPORT_BYTES:
             raise DataError(f"{path} has over {MAX_REPORT_BYTES:,} bytes; that is no drift report")
@@ -97,16 +104,26 @@ def _read_drift_report(invocation: Invocation, request: Request) -> Document | N
         raise UsageError(f"--drift-report {path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError):
         raise DataError(f"{path} is no JSON: give the drift-report.json that drift-report wrote") from None
-    if (
-        not isinstance(document, dict)
-        or document.get("schema") != "tidegate/drift-report/1"
-        or document.get("decision") not in ("retrain", "watch", "none")
-        or not isinstance(document.get("reasons"), list)
-    ):
+    if not _is_drift_report(document):
         raise DataError(f"{path} is no drift report: give the drift-report.json that drift-report wrote")
     if document.get("model") != invocation.model_name:
         raise UsageError(f"{path} is about model {document.get('model')!r}, not {invocation.model_name!r}")
     return document
+
+
+def _is_drift_report(document: object) -> bool:
+    """Whether the document has what is used of it here; what is rendered of it is checked there."""
+    if not isinstance(document, dict) or document.get("schema") != "tidegate/drift-report/1":
+        return False
+    reasons, provenance = document.get("reasons"), document.get("provenance")
+    tables = provenance.get("data") if isinstance(provenance, dict) else None
+    return (
+        document.get("decision") in ("retrain", "watch", "none")
+        and isinstance(reasons, list)
+        and all(isinstance(reason, str) for reason in reasons)
+        and isinstance(tables, list)
+        and all(isinstance(t, dict) and {str} == {type(t.get("role")), type(t.get("path"))} for t in tables)
+    )
 
 
 def _why_not(
@@ -117,8 +134,8 @@ def _why_not(
         return None
     if drift["decision"] != "retrain":
         return f"the drift report's decision is {drift['decision']}, not retrain"
-    retrain = invocation.model.retrain
-    if retrain is not None and existing is not None and not existing.open and existing.closed_at is not None:
+    retrain = invocation.retrain
+    if existing is not None and not existing.open and existing.closed_at is not None:
         passed = datetime.now(UTC) - existing.closed_at.astimezone(UTC)
         if passed < retrain.cooldown:
             return (
@@ -129,9 +146,8 @@ def _why_not(
 
 
 def _training_data(invocation: Invocation, request: Request, drift: Document | None) -> Table:
-    retrain = invocation.model.retrain
-    if retrain is not None and retrain.data is not None:
-        return invocation.open(retrain.data)
+    if invocation.retrain.data is not None:
+        return invocation.open(invocation.retrain.data)
     recorded = {each["role"]: each["path"] for each in (drift or {}).get("provenance", {}).get("data", [])}
     specs = [request.reference or recorded.get("reference"), request.current or recorded.get("current")]
     tables = [invocation.open(spec) for spec in specs if spec is not None]
@@ -159,49 +175,42 @@ def _train(
     print(f"training on {plural(rows.training.rows, 'row')}{undated}", flush=True)
     files = train(model, rows.training, place / "model", root, invocation.progress("train"))
     digest = artifacts_digest(files.items())
-    gate, comparison = _evidence(invocation, place / "model", rows, golden)
-    lineage = _lineage(invocation, request, drift, data, rows, golden, digest)
+    serving = read_registry(invocation).production()
+    gate, comparison = _evidence(invocation, place / "model", rows, golden, serving)
+    lineage = _lineage(invocation, request, drift, data, rows, golden, digest, serving)
     tables = {"training": rows.training, **({"recent": rows.recent} if rows.recent else {})}
-    return Trained(files, digest, lineage, gate, comparison), tables
+    return Trained(files, digest, lineage, gate, comparison, serving), tables
 
 
 def _evidence(
-    invocation: Invocation, model_dir: Path, rows: TrainingRows, golden: Table | None
+    invocation: Invocation, model_dir: Path, rows: TrainingRows, golden: Table | None, serving: Version | None
 ) -> tuple[Document | None, Document | None]:
     """The gate's and the comparison's decision about the new model, as far as they can be made here."""
-    model = invocation.model
+    model, retrain = invocation.model, invocation.retrain
     offered = {"golden": golden, "recent": rows.recent}
     sets = {name: table for name, table in offered.items() if table is not None}
     if model.predict is None or not sets:
         return None, None
     make = scorer(invocation)
-    with ExitStack() as stack:
-        candidate = stack.enter_context(model_copy(model_dir))
-        serving = read_registry(invocation).production()
-        compared: list[SetTables] = []
-        if (
-            serving is not None
-            and model.compare is not None
-            and model.retrain is not None
-            and model.retrain.artifacts
-        ):
-            path = model.retrain.artifacts[0]
-            production = stack.enter_context(checked_out(invocation.repository, serving, path))
-            for name in model.compare.sets:
-                if name in sets:
-                    # Production first: what the new model's command leaves behind must not reach its rival.
-                    of_production = make.table(production, sets[name], f"production on the {name} set")
-                    of_candidate = make.table(candidate, sets[name], f"the candidate on the {name} set")
-                    compared.append(SetTables(name, of_production, {"candidate": of_candidate}))
-        gate = None
-        if model.gate:
-            judged = "golden" if "golden" in sets else "recent"
-            gate = gate_document(
-                invocation, make.table(candidate, sets[judged], f"the candidate on the {judged} set")
-            )
-        comparison = (
-            comparison_document(invocation, model.compare, compared) if compared and model.compare else None
+    compared: list[SetTables] = []
+    if serving is not None and model.compare is not None and retrain.artifacts:
+        judged = [name for name in model.compare.sets if name in sets]
+        # Production first: what the new model's command leaves behind must not reach its rival.
+        with checked_out(invocation.repository, serving, retrain.artifacts[0]) as folder:
+            rival = {name: make.table(folder, sets[name], f"production on the {name} set") for name in judged}
+        for name in judged:
+            candidate = make.table(model_dir, sets[name], f"the candidate on the {name} set")
+            compared.append(SetTables(name, rival[name], {"candidate": candidate}))
+    gate = comparison = None
+    if model.gate:
+        name = "golden" if "golden" in sets else "recent"
+        gate = gate_document(
+            invocation, make.table(model_dir, sets[name], f"the candidate on the {name} set")
         )
+    if compared and model.compare is not None:
+        missing = [name for name in model.compare.sets if name not in sets]
+        warnings = [f"nothing was judged on the {name} set: there are no such rows here" for name in missing]
+        comparison = comparison_document(invocation, model.compare, compared, warnings)
     return gate, comparison
 
 
@@ -213,10 +222,9 @@ def _lineage(
     rows: TrainingRows,
     golden: Table | None,
     digest: str,
+    parent: Version | None,
 ) -> dict[str, Any]:
     """What the model was made from; enough to make it again."""
-    retrain = invocation.model.retrain
-    parent: Version | None = read_registry(invocation).production()
     return {
         "schema": "tidegate/lineage/1",
         "model": invocation.model_name,
@@ -242,7 +250,7 @@ def _lineage(
         "code_commit": invocation.repository.head(),
         "code_dirty": invocation.repository.dirty(),
         "config_sha256": invocation.loaded.sha256,
-        "train_command": retrain.train if retrain else None,
+        "train_command": invocation.retrain.train,
         "trained_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "tidegate_version": __version__,
     }
@@ -251,13 +259,8 @@ def _lineage(
 def _period(invocation: Invocation, table: Table) -> dict[str, Any]:
     known = {"sha256": table.sha256, "rows": table.rows}
     name = invocation.model.columns.timestamp
-    if name is None or name not in table.schema:
-        return known
-    times = table.read([(name, "time")])[name, "time"]
-    values = times.values[~times.missing]
-    if not len(values):
-        return known
-    return {**known, "start": str(values.min().astype("M8[s]")), "end": str(values.max().astype("M8[s]"))}
+    period = table.period(name) if name is not None and name in table.schema else None
+    return known if period is None else {**known, "start": period[0], "end": period[1]}
 
 
 def _deliver(
@@ -269,30 +272,26 @@ def _deliver(
     body: dict[str, Any],
     tables: dict[str, Table],
 ) -> int:
-    retrain = invocation.model.retrain
-    forge = invocation.forge
-    serving = read_registry(invocation).production()
+    forge, serving = invocation.forge, trained.serving
+    because = None
     if serving is not None and serving.digest == trained.digest:
         because = f"training gave the very model that runs in production (version {serving.version})"
-        return _finish(invocation, "skipped", [because], {**body, "skipped_because": because}, tables)
-    if forge is None or retrain is None or not retrain.artifacts:
-        because = (
-            "there is no forge to open a pull request on (--forge none)"
-            if forge is None
-            else "`retrain.artifacts:` does not say where the model belongs"
-        )
-        return _finish(invocation, "skipped", [because], {**body, "skipped_because": because}, tables)
+    elif forge is None:
+        because = "there is no forge to open a pull request on (--forge none)"
+    if because is not None or forge is None:
+        return _finish(invocation, "skipped", [str(because)], {**body, "skipped_because": because}, tables)
     decision = "updated" if existing is not None and existing.open else "opened"
     body |= {"branch": branch}
     document = _document(invocation, decision, _reasons(trained, decision), body, tables)
     base = request.base or forge.default_branch()
-    pull = _push_and_open(invocation, branch, base, existing, trained, document)
+    pull = _push_and_open(invocation, forge, branch, base, existing, trained, document)
     body["pull_request"] = {"number": pull.number, "url": pull.url, "action": decision}
     return _finish(invocation, decision, _reasons(trained, decision), body, tables)
 
 
 def _push_and_open(
     invocation: Invocation,
+    forge: Forge,
     branch: str,
     base: str,
     existing: PullRequest | None,
@@ -300,9 +299,7 @@ def _push_and_open(
     document: Document,
 ) -> PullRequest:
     """Push the commit and make the pull request; without one the branch is put back as it was."""
-    repository, forge = invocation.repository, invocation.forge
-    if forge is None:
-        raise UsageError("a pull request needs a forge")
+    repository = invocation.repository
     title = f"Retrain {invocation.model_name}"
     text = reports.pull_request_body(document)
     commit = _commit(invocation, title, trained, document)
@@ -312,21 +309,20 @@ def _push_and_open(
         if existing is not None and existing.open:
             return forge.update_pull_request(existing.number, title=title, body=text)
         return forge.open_pull_request(branch=branch, base=base, title=title, body=text)
-    except TidegateError:
-        if before is None:
-            repository.delete_remote_branch(branch)
-        else:
-            repository.push(before, branch, expected=commit)
+    except BaseException:
+        with suppress(TidegateError):
+            if before is None:
+                repository.delete_remote_branch(branch)
+            else:
+                repository.push(before, branch, expected=commit)
         raise
 
 
 def _commit(invocation: Invocation, title: str, trained: Trained, document: Document) -> str:
     """The commit that carries the model, its lineage and its card."""
-    repository, retrain = invocation.repository, invocation.model.retrain
-    if retrain is None:
-        raise UsageError("`retrain:` is missing in the config")
+    repository = invocation.repository
     parent = repository.head()
-    target, *others = (path.rstrip("/") for path in retrain.artifacts)
+    target, *others = (path.rstrip("/") for path in invocation.retrain.artifacts)
     own = f"models/{invocation.model_name}"
     files: dict[str, Path | bytes] = {f"{target}/{name}": path for name, path in trained.files.items()}
     for other in others:

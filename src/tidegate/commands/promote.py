@@ -1,6 +1,5 @@
 """``promote``: make the model in the working tree the production version in the registry."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,14 +22,12 @@ def run(invocation: Invocation) -> int:
         )
     folder = working_model(invocation)
     path = folder.relative_to(Path.cwd()).as_posix()
-    if repository.git("status", "--porcelain", "--", path):
-        raise RepositoryError(
-            f"{path} has changes that are not committed: only committed models can be promoted"
-        )
-    files = artifact_files(folder) if folder.is_dir() else {}
-    if not files:
-        raise RepositoryError(f"{path} holds no model to promote")
-    digest = artifacts_digest(files.items())
+    for place in (path, registry_path(invocation.model_name)):
+        if repository.git("status", "--porcelain", "--", place):
+            raise RepositoryError(
+                f"{place} has changes that are not committed: commit them, or take them back"
+            )
+    digest = _committed_digest(repository, folder, path)
     registry = read_registry(invocation)
     serving = registry.production()
     if serving is not None and serving.digest == digest:
@@ -39,7 +36,15 @@ def run(invocation: Invocation) -> int:
     promoted = registry.promoted(repository.head(), digest, at)
     version = promoted.versions[-1]
     _record(repository, branch, promoted, version)
-    return _finish(invocation, replace(version), promoted=True)
+    return _finish(invocation, version, promoted=True)
+
+
+def _committed_digest(repository: Repository, folder: Path, path: str) -> str:
+    """The digest of the model as it is in git: a checkout may have changed its line ends."""
+    if not folder.is_dir() or not artifact_files(folder):
+        raise RepositoryError(f"{path} holds no model to promote")
+    with repository.checkout(repository.head(), path) as committed:
+        return artifacts_digest(artifact_files(committed).items())
 
 
 def _record(repository: Repository, branch: str, registry: Registry, version: Version) -> None:
@@ -63,7 +68,8 @@ def _record(repository: Repository, branch: str, registry: Registry, version: Ve
                 f"{commit}:refs/heads/{branch}",
                 f"refs/tags/{tag}",
             )
-    except RepositoryError:
+    except BaseException:
+        # A tag that stays would stand in the way of the next try.
         repository.git("tag", "--delete", tag)
         raise
     repository.git("merge", "--quiet", "--ff-only", commit)

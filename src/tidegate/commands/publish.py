@@ -7,8 +7,7 @@ What it reads was made within reach of that code, so it is taken as data: bounde
 import json
 from pathlib import Path
 
-from jinja2 import TemplateError
-
+from tidegate import reports as rendering
 from tidegate.commands.base import Invocation
 from tidegate.documents import Document
 from tidegate.errors import DataError, UsageError
@@ -28,14 +27,11 @@ def run(invocation: Invocation, reports: Path | None) -> int:
         document for path in sorted(reports.rglob("*.json"))[:MAX_REPORTS] if (document := _read(path))
     ]
     for document in documents:
-        try:
-            invocation.comment_on_pull_request(document)
-        except (LookupError, TypeError, ValueError, AttributeError, TemplateError) as error:
-            raise DataError(
-                f"a report in {reports} lacks what such a report has ({type(error).__name__}: {error})"
-            ) from None
-    invocation.actions.write_outputs({"decision": "published" if documents else "none"})
-    print(f"{len(documents)} reports found in {reports}")
+        # What cannot be rendered is refused before anything is posted.
+        rendering.markdown(document)
+    posted = sum(invocation.comment_on_pull_request(document) is not None for document in documents)
+    invocation.actions.write_outputs({"decision": "published" if posted else "none"})
+    print(f"{len(documents)} reports found in {reports}, {posted} posted")
     return 0
 
 

@@ -65,9 +65,10 @@ class Actions:
 
     @property
     def base_sha(self) -> str | None:
-        """The commit that the pull request of the run is made against."""
+        """The commit that the pull request of the run is made against, in the merge queue as well."""
         base = ((self.event.get("pull_request") or {}).get("base") or {}).get("sha")
-        return str(base) if base else None
+        queued = (self.event.get("merge_group") or {}).get("base_sha")
+        return str(base or queued) if base or queued else None
 
     def write_outputs(self, outputs: Mapping[str, str]) -> None:
         """Set step outputs; a random delimiter keeps a value from ending its own block."""

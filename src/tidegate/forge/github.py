@@ -141,10 +141,12 @@ def _bare(login: str) -> str:
 def _translated(doing: str, permission: str, hint: str = "") -> Iterator[None]:
     """Turn what the library raises into what a person can mend."""
     import requests
-    from github import GithubException
+    from github import GithubException, RateLimitExceededException
 
     try:
         yield
+    except RateLimitExceededException:
+        raise ServiceError(f"could not {doing}: GitHub's rate limit is used up; run it again later") from None
     except GithubException as error:
         raise _mendable(error.status, str(error.data)[:300], doing, permission, hint) from None
     except requests.RequestException as error:
@@ -155,11 +157,13 @@ def _translated(doing: str, permission: str, hint: str = "") -> Iterator[None]:
 
 def _mendable(
     status: int, said: str, doing: str, permission: str, hint: str
-) -> PermissionDenied | ServiceError:
+) -> PermissionDenied | ServiceError | UsageError:
     if status in (401, 403, 404):
         also = f" {hint}" if hint else ""
         return PermissionDenied(
             f"could not {doing}: GitHub answered {status} ({said})."
             f" Add `{permission}` under `permissions:` of the job{also}"
         )
+    if status == 422:
+        return UsageError(f"could not {doing}: GitHub found the request wrong ({said})")
     return ServiceError(f"could not {doing}: GitHub answered {status} ({said})")
