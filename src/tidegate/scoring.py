@@ -61,7 +61,7 @@ class Scorer:
             data.require([identifier])
             data.require_unique(identifier)
             self._predict(command, model_dir, data, identifier, kept, name)
-        return _named(kept, f"predictions of {name}")
+        return open_table(str(kept), shown=f"predictions of {name}")
 
     def _predict(
         self, command: str, model_dir: Path, data: Table, identifier: str, kept: Path, name: str
@@ -92,7 +92,7 @@ class Scorer:
                 pass_env=self.model.pass_env,
             )
             try:
-                answered = _named(made, "the table that `predict:` wrote")
+                answered = open_table(str(made), shown="the table that `predict:` wrote")
                 present = [column for column in answered.schema if column in produced]
                 self._check(answered, data, identifier, present)
                 kept.parent.mkdir(parents=True, exist_ok=True)
@@ -120,9 +120,3 @@ class Scorer:
                 f"it must answer each of the {data.rows:,} rows once, but has {answered.rows:,} rows,"
                 f" of which {len(ours):,} match"
             )
-
-
-def _named(path: Path, name: str) -> Table:
-    table = open_table(str(path))
-    table.path = name
-    return table

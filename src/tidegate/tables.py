@@ -5,7 +5,6 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -346,15 +345,11 @@ class Table:
         ).fetchone()
         return int(row[0]) if row else 0
 
-    def export(
-        self, path: Path, *, select: str = "*", where: str = "true", order_by: str | None = None
-    ) -> None:
+    def export(self, path: Path, *, select: str = "*", where: str = "true") -> None:
         """Write rows to `path`, in the format of its suffix; `select` and the rest are SQL made by the caller."""
         options = _COPY[SUFFIXES[path.suffix.lower()]]
-        order = f" ORDER BY {order_by}" if order_by else ""
         self._query(
-            f"COPY (SELECT {select} FROM {self.source} WHERE {where}{order})"
-            f" TO {_literal(str(path))} ({options})"
+            f"COPY (SELECT {select} FROM {self.source} WHERE {where}) TO {_literal(str(path))} ({options})"
         )
 
     def export_joined(self, path: Path, other: "Table", *, on: str, take: Iterable[str]) -> None:
@@ -379,13 +374,16 @@ class Table:
         return row[0] if row else None
 
 
-def open_table(spec: str, *, sources: Mapping[str, str] | None = None, base: Path = Path()) -> Table:
+def open_table(
+    spec: str, *, sources: Mapping[str, str] | None = None, base: Path = Path(), shown: str | None = None
+) -> Table:
     """Open a table by path, glob, directory of Parquet files, or name of a source.
 
     Args:
         spec: what the user wrote.
         sources: name to path, from the config.
         base: the folder that relative paths start from.
+        shown: what messages and reports call it, when that is not `spec`.
 
     Raises:
         DataError: nothing is there, the suffix is unknown, or the file is malformed.
@@ -414,7 +412,7 @@ def open_table(spec: str, *, sources: Mapping[str, str] | None = None, base: Pat
         raise DataError(f"{spec}: the suffix must be one of {', '.join(SUFFIXES)}, the same for all files")
     if all(file.stat().st_size == 0 for file in files):
         raise DataError(f"{spec} is empty (0 bytes)")
-    return Table(spec, files, str(formats.pop()))
+    return Table(shown or spec, files, str(formats.pop()))
 
 
 def _kind(base: str) -> Kind:
@@ -471,9 +469,8 @@ def _first_lines(error: Exception) -> str:
         if not line.strip() or line.startswith(("Possible", "LINE", "The search space")):
             break
         lines.append(line.strip())
-    with suppress(ValueError):
-        kind, _, rest = (lines or [""])[0].partition(": ")
-        if rest and kind.endswith("Error"):
-            lines[0] = rest
+    kind, _, rest = (lines or [""])[0].partition(": ")
+    if rest and kind.endswith("Error"):
+        lines[0] = rest
     # What follows names options of DuckDB, which the user does not have.
     return " ".join(lines).split(" Try setting ")[0][:400]

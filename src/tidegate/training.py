@@ -59,14 +59,14 @@ def choose_rows(data: Table, model: Model, golden: Table | None, place: Path) ->
     training, recent = place / f"training{suffix}", place / f"recent{suffix}"
     if model.retrain.holdout is None:
         data.export(training, where=keep)
-        rows = TrainingRows(_opened(training, "training rows"), None, excluded)
+        rows = TrainingRows(open_table(str(training), shown="training rows"), None, excluded)
     else:
         when, cut = _cut(data, model, model.retrain.holdout)
         data.export(training, where=f"{keep} AND {when} <= {cut}")
         data.export(recent, where=f"{when} > {cut} AND {_labelled(data, model)}")
         rows = TrainingRows(
-            _opened(training, "training rows"),
-            _opened(recent, "recent labelled rows"),
+            open_table(str(training), shown="training rows"),
+            open_table(str(recent), shown="recent labelled rows"),
             excluded,
             undated=int(data.scalar(f"count(*) FILTER (WHERE {when} IS NULL)") or 0),
         )
@@ -106,12 +106,6 @@ def _cut(data: Table, model: Model, holdout: Holdout) -> tuple[str, str]:
     if moment is None:
         raise DataError(f"{data.path}: column {model.columns.timestamp!r} holds no time")
     return when, f"TIMESTAMP '{moment}'"
-
-
-def _opened(path: Path, name: str) -> Table:
-    table = open_table(str(path))
-    table.path = name
-    return table
 
 
 def train(

@@ -242,3 +242,16 @@ def test_a_window_that_was_never_scored_leaves_performance_unknown(workspace):
     then, now = rows(1, y=lambda i: i % 2), rows(2, y=lambda i: i % 2, p=lambda i: i % 2)
     assert run(workspace, then, now).code == 0
     assert workspace.document("drift-report")["performance"]["realised"] is None
+
+
+def test_performance_on_too_few_rows_for_an_interval_is_told(workspace):
+    configure(
+        workspace,
+        task="binary",
+        columns={"id": "id", "label": "y", "latency": "ms"},
+        retrain={"when": [{"performance_drop": {"metric": "latency_p95"}}]},
+    )
+    few = rows(1, count=20, y=lambda i: i % 2, ms=lambda i: 10 + i)
+    assert run(workspace, few, few).code == 0
+    realised = workspace.document("drift-report")["performance"]["realised"]
+    assert (realised["ci"], realised["fired"]) == (None, False)

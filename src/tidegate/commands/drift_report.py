@@ -160,7 +160,8 @@ def _labelled(
     parts = METRICS[metric].parts
     names = invocation.model.columns
     scores = names.score.values() if isinstance(names.score, dict) else [names.score]
-    answers = [*(scores if "score" in parts or names.prediction is None else ())]
+    by_score = "score" in parts or ("prediction" in parts and names.prediction is None)
+    answers = list(scores) if by_score else []
     if "prediction" in parts and names.prediction is not None:
         answers.append(names.prediction)
     if not all(name in table.schema for name in answers):

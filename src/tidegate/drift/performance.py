@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tidegate.metrics import METRICS
+from tidegate.metrics.base import finite_bounds
 from tidegate.metrics.data import Groups, Predictions
 from tidegate.stats.intervals import mover_difference
 from tidegate.wording import number, plural
@@ -19,7 +20,7 @@ class Realised:
 
     Attributes:
         drop: how much worse the current window is; positive is worse, whichever direction the metric has.
-        ci: of the drop, two-sided.
+        ci: of the drop, two-sided; None when the rows are too few to bound it.
         min_drop: the size that counts.
         fired: the interval excludes zero and the estimate exceeds `min_drop`.
     """
@@ -27,7 +28,7 @@ class Realised:
     reference: float
     current: float
     drop: float
-    ci: tuple[float, float]
+    ci: tuple[float, float] | None
     confidence: float
     min_drop: float
     rows_reference: int
@@ -64,11 +65,10 @@ def realised_drop(
         definition.estimate(data, Groups.everything(data.rows), {}, confidence)[0]
         for data in (reference, current)
     )
-    for estimate, window in ((then, "reference"), (now, "current")):
-        if estimate.value is None or estimate.interval is None:
-            return Performance(metric, None, None, f"{metric} of the {window} window: {estimate.problem}")
-    if then.value is None or now.value is None or then.interval is None or now.interval is None:
-        raise LookupError("both windows have been checked")
+    if then.value is None or then.interval is None:
+        return Performance(metric, None, None, f"{metric} of the reference window: {then.problem}")
+    if now.value is None or now.interval is None:
+        return Performance(metric, None, None, f"{metric} of the current window: {now.problem}")
     worse = mover_difference(then.value, then.interval, now.value, now.interval)
     worse = worse if definition.sign > 0 else -worse
     drop = definition.sign * (then.value - now.value)
@@ -79,7 +79,7 @@ def realised_drop(
         reference=then.value,
         current=now.value,
         drop=drop,
-        ci=(worse.low, worse.high),
+        ci=finite_bounds(worse),
         confidence=confidence,
         min_drop=min_drop,
         rows_reference=reference.rows,
@@ -91,9 +91,12 @@ def realised_drop(
 
 def _in_words(metric: str, realised: Realised) -> str:
     moved = "got worse by" if realised.drop > 0 else "got better by"
-    low, high = realised.ci if realised.drop > 0 else (-realised.ci[1], -realised.ci[0])
+    bounds = "too few rows for an interval"
+    if realised.ci is not None:
+        low, high = realised.ci if realised.drop > 0 else (-realised.ci[1], -realised.ci[0])
+        bounds = f"{number(low)}, {number(high)}"
     return (
         f"{metric} {number(realised.reference)} → {number(realised.current)}: {moved} {number(abs(realised.drop))}"
-        f" [{number(low)}, {number(high)}] on {plural(realised.rows_current, 'labelled row')};"
+        f" [{bounds}] on {plural(realised.rows_current, 'labelled row')};"
         f" {number(realised.min_drop)} counts as a drop"
     )

@@ -1,7 +1,7 @@
 """Two windows in, a drift decision out. Pure: reads no file and writes none."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from tidegate.config import Drift, PerformanceDropTrigger, Retrain
@@ -82,7 +82,7 @@ class DriftResult:
     performance: Performance | None
     data_quality: list[Finding]
     triggers: list[Trigger]
-    multivariate: None = field(default=None)
+    multivariate: None = None
 
 
 def watch(

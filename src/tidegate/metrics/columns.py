@@ -65,7 +65,7 @@ class LatencyQuantile(ResampledMetric):
 
         return value
 
-    def interval(self, data: Predictions, value: float, confidence: float) -> Interval:
+    def interval(self, data: Predictions, confidence: float) -> Interval:
         """Distribution-free, from order statistics."""
         values = needed(data.latency)
         return quantile_order_statistics(

@@ -28,7 +28,7 @@ class ResampledMetric(SliceMetric):
         """The rows that the statistic stands on."""
         return data
 
-    def interval(self, data: Predictions, value: float, confidence: float) -> Interval:
+    def interval(self, data: Predictions, confidence: float) -> Interval:
         """Interval of the statistic; a formula may replace it."""
         return row_interval(self.statistic(data), data.rows, confidence=confidence)
 
@@ -40,7 +40,7 @@ class ResampledMetric(SliceMetric):
             return Estimate(None, data.rows, problem=self.undefined)
         if confidence is None:
             return Estimate(value, data.rows)
-        return Estimate(value, data.rows, self.interval(data, value, confidence))
+        return Estimate(value, data.rows, self.interval(data, confidence))
 
     def compare_rows(self, candidate: Predictions, production: Predictions, confidence: float) -> Paired:
         """See :meth:`SliceMetric.compare_rows`."""
