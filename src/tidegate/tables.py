@@ -411,7 +411,7 @@ def open_table(
     if len(formats) != 1 or None in formats:
         raise DataError(f"{spec}: the suffix must be one of {', '.join(SUFFIXES)}, the same for all files")
     if all(file.stat().st_size == 0 for file in files):
-        raise DataError(f"{spec} is empty (0 bytes)")
+        raise DataError(f"{spec} is empty (0 bytes): it needs a header and at least one row")
     return Table(shown or spec, files, str(formats.pop()))
 
 
