@@ -76,6 +76,8 @@ PEERS: dict[str, Peer] = {
         )
         for average in ("macro", "weighted")
     },
+    "matthews_corrcoef": of_classes(sk.matthews_corrcoef),
+    "cohen_kappa": of_classes(sk.cohen_kappa_score),
     "roc_auc": of_scores(sk.roc_auc_score, multi_class="ovr", average="macro"),
     "average_precision": of_scores(sk.average_precision_score),
     "log_loss": of_scores(sk.log_loss),
@@ -85,6 +87,7 @@ PEERS: dict[str, Peer] = {
         else sk.brier_score_loss(data.label, data.score)
     ),
     "mean_absolute_error": of_classes(sk.mean_absolute_error),
+    "mean_absolute_percentage_error": of_classes(sk.mean_absolute_percentage_error),
     "root_mean_squared_error": of_classes(sk.root_mean_squared_error),
     "r2": of_classes(sk.r2_score),
 }
@@ -182,6 +185,8 @@ def tiny(label: list[int], score: list[float]) -> Predictions:
         ("precision", [1, 0], [0.1, 0.2], 0, "no row is predicted positive"),
         ("recall", [0, 0], [0.1, 0.9], 0, "no row is labelled positive"),
         ("f1", [0, 0], [0.1, 0.2], 0, "no row is labelled or predicted positive"),
+        ("cohen_kappa", [1, 1], [0.8, 0.9], 2, "same constant"),
+        ("matthews_corrcoef", [], [], 0, "the slice has no rows"),
         ("accuracy", [], [], 0, "the slice has no rows"),
         ("log_loss", [], [], 0, "there are no rows"),
     ],
@@ -300,3 +305,13 @@ def test_a_comparison_points_towards_the_better_model(task: str, name: str) -> N
     assert same.delta == 0
     assert same.interval is not None
     assert (same.interval.low, same.interval.high) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("label", "score"), [([1, 1], [0.9, 0.9]), ([1, 0], [0.9, 0.9]), ([0, 0], [0.9, 0.1])]
+)
+def test_a_constant_has_no_correlation(label: list[int], score: list[float]) -> None:
+    data = tiny(label, score)
+    (found,) = estimate("matthews_corrcoef", data)
+
+    assert found.value == sk.matthews_corrcoef(data.label, data.prediction) == 0

@@ -78,6 +78,22 @@ def _balanced_accuracy(cells: Cells) -> np.ndarray:
     return np.where(occurs, _zero_if_undefined(_recalls(cells)), 0.0).sum(axis=-1) / occurs.sum(axis=-1)
 
 
+def _matthews(cells: Cells) -> np.ndarray:
+    """Correlation of label and prediction (Gorodkin 2004); 0 where one of them is constant, as in scikit-learn."""
+    total = _all_rows(cells).astype(np.float64)
+    labels, predicted = _label_counts(cells).astype(np.float64), _predicted_counts(cells).astype(np.float64)
+    together = _diagonal(cells) * total - (labels * predicted).sum(axis=-1)
+    spread = (total**2 - (labels**2).sum(axis=-1)) * (total**2 - (predicted**2).sum(axis=-1))
+    return np.where(total > 0, np.where(spread > 0, together / np.sqrt(spread), 0.0), np.nan)
+
+
+def _kappa(cells: Cells) -> np.ndarray:
+    """Agreement beyond chance (Cohen 1960); it does not exist where chance alone agrees everywhere."""
+    total = _all_rows(cells).astype(np.float64)
+    by_chance = (_label_counts(cells) / total[..., None] * _predicted_counts(cells)).sum(axis=-1)
+    return 1 - (total - _diagonal(cells)) / (total - by_chance)
+
+
 def _averaged(name: str, per_class: PerClass) -> list[Metric]:
     return [
         CellMetric(
@@ -166,6 +182,24 @@ METRICS: list[Metric] = [
     *_averaged("precision", _precisions),
     *_averaged("recall", _recalls),
     *_averaged("f1", _f1s),
+    CellMetric(
+        name="matthews_corrcoef",
+        tasks=CLASSES,
+        better="higher",
+        parts=LABEL_AND_PREDICTION,
+        value=_matthews,
+        support=_all_rows,
+        undefined="there are no rows",
+    ),
+    CellMetric(
+        name="cohen_kappa",
+        tasks=CLASSES,
+        better="higher",
+        parts=LABEL_AND_PREDICTION,
+        value=_kappa,
+        support=_all_rows,
+        undefined="label and prediction are the same constant",
+    ),
     RocAuc(name="roc_auc", tasks=CLASSES, better="higher", parts=LABEL_AND_SCORE),
     AveragePrecision(name="average_precision", tasks=BINARY, better="higher", parts=LABEL_AND_SCORE),
     RowMean(name="log_loss", tasks=CLASSES, better="lower", parts=LABEL_AND_SCORE, values=_log_loss),

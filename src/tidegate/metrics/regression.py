@@ -19,6 +19,11 @@ def _absolute_error(data: Predictions, options: Options) -> np.ndarray:
     return np.abs(_errors(data))
 
 
+def _relative_error(data: Predictions, options: Options) -> np.ndarray:
+    # A label of zero is taken as the resolution of the type, as scikit-learn does.
+    return np.abs(_errors(data)) / np.maximum(np.abs(needed(data.label)), np.finfo(np.float64).eps)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _RootMeanSquaredError(SmoothMetric):
     undefined: str = "there are no rows"
@@ -51,6 +56,13 @@ METRICS: list[Metric] = [
         better="lower",
         parts=LABEL_AND_PREDICTION,
         values=_absolute_error,
+    ),
+    RowMean(
+        name="mean_absolute_percentage_error",
+        tasks=NUMBERS,
+        better="lower",
+        parts=LABEL_AND_PREDICTION,
+        values=_relative_error,
     ),
     _RootMeanSquaredError(
         name="root_mean_squared_error", tasks=NUMBERS, better="lower", parts=LABEL_AND_PREDICTION
