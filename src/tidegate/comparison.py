@@ -19,7 +19,7 @@ from tidegate.slices import groupings
 from tidegate.stats.intervals import t_p_value
 from tidegate.stats.multiplicity import holm
 from tidegate.stats.power import detectable_difference, rows_needed
-from tidegate.wording import name_slice, number, plural
+from tidegate.wording import name_measure, name_slice, number, plural
 
 Verdict = Literal["superior", "non_inferior", "inferior", "inconclusive", "skipped"]
 Decision = Literal["promote", "hold", "inconclusive"]
@@ -43,6 +43,8 @@ class Comparison:
     set: str
     metric: str
     column: str | None
+    by: str | None
+    options: dict[str, float]
     slice: Slice
     candidate_value: float | None
     production_value: float | None
@@ -65,8 +67,8 @@ class Comparison:
     @property
     def subject(self) -> str:
         """What was compared, in words."""
-        of = f" of {self.column}" if self.column else ""
-        return f"{self.metric}{of}{name_slice(self.slice)} on the {self.set} set"
+        measure = name_measure(self.metric, self.column, self.by, self.options)
+        return f"{measure}{name_slice(self.slice)} on the {self.set} set"
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +206,9 @@ def _conclude(question: _Question, adjusted: float | None, level: float, *, harm
         candidate=q.candidate,
         set=q.set,
         metric=q.use.metric,
-        column=q.use.column or q.use.by,
+        column=q.use.column,
+        by=q.use.by,
+        options=q.use.settings,
         slice=q.where,
         candidate_value=answer.candidate,
         production_value=answer.production,

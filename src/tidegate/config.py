@@ -123,6 +123,9 @@ class MetricUse(_Section):
         default=None, description="the column that `mean` and `missing_share` are taken of"
     )
     by: str | None = Field(default=None, description="the protected column of a fairness metric")
+    k: int | None = Field(default=None, ge=1, description="how many classes `top_k_accuracy` may name")
+    at: float | None = Field(default=None, description="what `share_above` and `share_below` compare with")
+    quantile: float | None = Field(default=None, gt=0, lt=1, description="the quantile of `pinball_loss`")
     slices: list[SliceSpec] = []
     min_rows: int | None = Field(
         default=None, ge=0, description="slices whose metric stands on fewer rows are skipped (default 1)"
@@ -134,13 +137,18 @@ class MetricUse(_Section):
         return METRICS[self.metric]
 
     @property
-    def options(self) -> dict[str, str]:
+    def options(self) -> dict[str, str | float]:
         """The options that the metric takes, as given."""
         return {name: getattr(self, name) for name in self.definition.options}
 
+    @property
+    def settings(self) -> dict[str, float]:
+        """The options that are numbers."""
+        return {name: value for name, value in self.options.items() if not isinstance(value, str)}
+
     @model_validator(mode="after")
-    def _column_fits(self) -> Self:
-        for option in ("column", "by"):
+    def _options_fit(self) -> Self:
+        for option in ("column", "by", "k", "at", "quantile"):
             needed = option in self.definition.options
             if needed != (getattr(self, option) is not None):
                 raise ValueError(f"metric {self.metric!r} {'needs' if needed else 'takes no'} `{option}:`")

@@ -10,7 +10,7 @@ from tidegate.metrics.base import Estimate, finite_bounds
 from tidegate.metrics.data import Predictions
 from tidegate.slices import groupings
 from tidegate.tables import Level
-from tidegate.wording import name_slice, number, plural
+from tidegate.wording import name_measure, name_slice, number, plural
 
 Verdict = Literal["pass", "fail", "inconclusive", "skipped"]
 Slice = Mapping[str, Level | None] | None
@@ -22,6 +22,8 @@ class CheckResult:
 
     metric: str
     column: str | None
+    by: str | None
+    options: dict[str, float]
     slice: Slice
     value: float | None
     ci: tuple[float, float] | None
@@ -34,8 +36,7 @@ class CheckResult:
     @property
     def subject(self) -> str:
         """What was judged, in words."""
-        of = f" of {self.column}" if self.column else ""
-        return f"{self.metric}{of}{name_slice(self.slice)}"
+        return name_measure(self.metric, self.column, self.by, self.options) + name_slice(self.slice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,9 @@ def _judge_estimate(check: Check, where: Slice, estimate: Estimate) -> CheckResu
     verdict, detail = _verdict(check, estimate)
     return CheckResult(
         metric=check.metric,
-        column=check.column or check.by,
+        column=check.column,
+        by=check.by,
+        options=check.settings,
         slice=where,
         value=estimate.value,
         ci=finite_bounds(estimate.interval),

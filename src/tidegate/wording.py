@@ -23,6 +23,14 @@ def duration(length: timedelta) -> str:
     return plural(seconds, "second")
 
 
+def name_measure(metric: str, column: str | None, by: str | None, options: Mapping[str, float]) -> str:
+    """``share_above of latency (at 100)``."""
+    of = f" of {column}" if column else ""
+    groups = f" by {by}" if by else ""
+    settings = ", ".join(f"{name} {number(value)}" for name, value in options.items())
+    return f"{metric}{of}{groups}{f' ({settings})' if settings else ''}"
+
+
 def name_slice(where: Mapping[str, object] | None) -> str:
     """`` for carrier AA``, or nothing for all rows."""
     if where is None:

@@ -171,6 +171,8 @@ def test_the_document_names_what_it_rests_on(workspace: Workspace) -> None:
     assert check | {"detail": ""} == {
         "metric": "accuracy",
         "column": None,
+        "by": None,
+        "options": {},
         "slice": None,
         "value": 0.8,
         "ci": None,
@@ -201,3 +203,15 @@ def test_a_gate_without_checks_is_refused(workspace: Workspace, tmp_path: Path) 
 
     assert ended.code == 2
     assert "has no `gate`" in ended.err
+
+
+def test_options_are_published_and_named(workspace: Workspace) -> None:
+    check = "{metric: share_above, column: ms, at: 40, max: 0.01}"
+    workspace.configure(CONFIG.split("    gate")[0] + f"    gate:\n      - {check}\n")
+    workspace.table("p.csv", [{**row, "ms": i} for i, row in enumerate(rows(80))])
+    ended = workspace.tidegate("evaluate-gate", "--predictions", "p.csv")
+
+    (found,) = workspace.document("evaluate-gate")["checks"]
+    assert (found["column"], found["options"], found["value"]) == ("ms", {"at": 40}, 39 / 80)
+    assert "share_above of ms (at 40): 0.4875 is above the maximum 0.01" in ended.out
+    assert "at 40" in (workspace.root / "tidegate-out/evaluate-gate.html").read_text(encoding="utf-8")

@@ -12,6 +12,7 @@ from sklearn import metrics as sk
 
 from tidegate.metrics import METRICS, Estimate
 from tidegate.metrics.data import Groups, Predictions
+from tidegate.stats.intervals import clopper_pearson
 from tidegate.tables import Column
 
 RNG = np.random.default_rng
@@ -99,6 +100,10 @@ def test_every_metric_has_a_peer_or_a_test_of_its_own() -> None:
     own = {
         "mean",
         "missing_share",
+        "share_above",
+        "share_below",
+        "pinball_loss",
+        "top_k_accuracy",
         "demographic_parity_difference",
         "latency_p50",
         "latency_p95",
@@ -315,3 +320,41 @@ def test_a_constant_has_no_correlation(label: list[int], score: list[float]) -> 
     (found,) = estimate("matthews_corrcoef", data)
 
     assert found.value == sk.matthews_corrcoef(data.label, data.prediction) == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_top_k_accuracy_is_that_of_scikit_learn(seed: int, k: int) -> None:
+    data = multiclass(seed)
+    assert data.score is not None
+    # Ties, which are broken towards the later class.
+    data.score[:] = np.round(data.score, 1)
+    (found,) = METRICS["top_k_accuracy"].estimate(data, Groups.everything(data.rows), {"k": k}, 0.9)
+    labels = np.arange(len(data.classes))
+
+    assert found.value == pytest.approx(sk.top_k_accuracy_score(data.label, data.score, k=k, labels=labels))
+    assert found.interval is not None
+
+
+@pytest.mark.parametrize("quantile", [0.1, 0.5, 0.9])
+def test_pinball_loss_is_that_of_scikit_learn(quantile: float) -> None:
+    data = regression(2)
+    everything = Groups.everything(data.rows)
+    (found,) = METRICS["pinball_loss"].estimate(data, everything, {"quantile": quantile}, None)
+
+    assert found.value == pytest.approx(
+        sk.mean_pinball_loss(data.label, data.prediction, alpha=quantile), rel=1e-12
+    )
+
+
+def test_shares_count_strictly_and_leave_out_what_is_missing() -> None:
+    column = Column("ms", "number", np.array([1.0, 2.0, 2.0, 3.0, np.nan]))
+    data = Predictions("binary", 5, columns={("ms", "number"): column})
+    options = {"column": "ms", "at": 2}
+    values = [
+        METRICS[name].estimate(data, Groups.everything(5), options, 0.9)[0]
+        for name in ("share_above", "share_below")
+    ]
+
+    assert [(v.value, v.rows) for v in values] == [(0.25, 4), (0.25, 4)]
+    assert values[0].interval == clopper_pearson(1, 4, confidence=0.9)

@@ -21,7 +21,7 @@ Part = Literal["label", "prediction", "score", "latency"]
 LABEL_AND_PREDICTION: frozenset[Part] = frozenset({"label", "prediction"})
 LABEL_AND_SCORE: frozenset[Part] = frozenset({"label", "score"})
 
-Options = Mapping[str, str]
+Options = Mapping[str, str | float]
 EMPTY_SLICE = "the slice has no rows"
 
 
@@ -72,7 +72,7 @@ class Metric(ABC):
     Attributes:
         better: ``higher``, ``lower``, or ``neither`` where only the user can tell.
         parts: which parts of the table it reads.
-        options: config keys it needs besides its name (``column``, ``by``).
+        options: config keys it needs besides its name: ``column``, ``by``, ``k``, ``at``, ``quantile``.
     """
 
     name: str

@@ -128,6 +128,13 @@ def _brier(data: Predictions, options: Options) -> np.ndarray:
     return ((score - truth) ** 2).sum(axis=1)
 
 
+def _in_top_k(data: Predictions, options: Options) -> np.ndarray:
+    """Whether the label is among the k likeliest; of equal scores the later class goes first, as in scikit-learn."""
+    label, score = needed(data.label), needed(data.score)
+    best = np.argsort(score, axis=1, kind="stable")[:, ::-1][:, : int(options["k"])]
+    return (best == label[:, None]).any(axis=1).astype(np.float64)
+
+
 METRICS: list[Metric] = [
     CellMetric(
         name="accuracy",
@@ -204,4 +211,12 @@ METRICS: list[Metric] = [
     AveragePrecision(name="average_precision", tasks=BINARY, better="higher", parts=LABEL_AND_SCORE),
     RowMean(name="log_loss", tasks=CLASSES, better="lower", parts=LABEL_AND_SCORE, values=_log_loss),
     RowMean(name="brier_score", tasks=CLASSES, better="lower", parts=LABEL_AND_SCORE, values=_brier),
+    RowMean(
+        name="top_k_accuracy",
+        tasks=frozenset({"multiclass"}),
+        better="higher",
+        parts=LABEL_AND_SCORE,
+        options=frozenset({"k"}),
+        values=_in_top_k,
+    ),
 ]

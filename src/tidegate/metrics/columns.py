@@ -23,7 +23,7 @@ class ColumnMean(RowMean):
 
     def columns(self, options: Options) -> dict[str, Want]:
         """The column, as a number where its values count."""
-        return {options["column"]: self.kind}
+        return {str(options["column"]): self.kind}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,16 +74,37 @@ class LatencyQuantile(ResampledMetric):
 
 
 def _column(data: Predictions, options: Options) -> np.ndarray:
-    return data.columns[options["column"], "number"].values
+    return data.columns[str(options["column"]), "number"].values
 
 
 def _missing(data: Predictions, options: Options) -> np.ndarray:
-    return data.columns[options["column"], "any"].missing.astype(np.float64)
+    return data.columns[str(options["column"]), "any"].missing.astype(np.float64)
+
+
+def _above(data: Predictions, options: Options) -> np.ndarray:
+    values = _column(data, options)
+    return np.where(np.isnan(values), np.nan, values > float(options["at"]))
+
+
+def _below(data: Predictions, options: Options) -> np.ndarray:
+    values = _column(data, options)
+    return np.where(np.isnan(values), np.nan, values < float(options["at"]))
 
 
 METRICS: list[Metric] = [
     ColumnMean(name="mean", tasks=ALL_TASKS, better="neither", kind="number", values=_column),
     ColumnMean(name="missing_share", tasks=ALL_TASKS, better="lower", kind="any", values=_missing),
+    *(
+        ColumnMean(
+            name=name,
+            tasks=ALL_TASKS,
+            better="neither",
+            kind="number",
+            options=frozenset({"column", "at"}),
+            values=values,
+        )
+        for name, values in (("share_above", _above), ("share_below", _below))
+    ),
     *(
         LatencyQuantile(
             name=f"latency_p{percent}",

@@ -20,7 +20,7 @@ class DemographicParityDifference(Metric):
 
     def columns(self, options: Options) -> dict[str, Want]:
         """The protected column, as a category."""
-        return {options["by"]: "category"}
+        return {str(options["by"]): "category"}
 
     def estimate(
         self, data: Predictions, groups: Groups, options: Options, confidence: float | None
@@ -33,7 +33,7 @@ class DemographicParityDifference(Metric):
         self, groups: Groups, data: Predictions, codes: list[np.ndarray], options: Options
     ) -> np.ndarray:
         """Counts of prediction codes in each slice and protected group, shape (slices, protected, 2, ...)."""
-        protected = Groups.of_column(data.columns[options["by"], "category"])
+        protected = Groups.of_column(data.columns[str(options["by"]), "category"])
         combined = np.where(groups.codes >= 0, groups.codes * protected.count + protected.codes, -1)
         counts = count_cells(Groups(combined, (None,) * (groups.count * protected.count)), codes, 2)
         return counts.reshape(groups.count, protected.count, *counts.shape[1:])

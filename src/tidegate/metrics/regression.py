@@ -24,6 +24,12 @@ def _relative_error(data: Predictions, options: Options) -> np.ndarray:
     return np.abs(_errors(data)) / np.maximum(np.abs(needed(data.label)), np.finfo(np.float64).eps)
 
 
+def _pinball(data: Predictions, options: Options) -> np.ndarray:
+    """The loss whose minimum is a quantile (Koenker & Bassett 1978)."""
+    errors, alpha = _errors(data), float(options["quantile"])
+    return np.maximum(alpha * errors, (alpha - 1) * errors)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _RootMeanSquaredError(SmoothMetric):
     undefined: str = "there are no rows"
@@ -63,6 +69,14 @@ METRICS: list[Metric] = [
         better="lower",
         parts=LABEL_AND_PREDICTION,
         values=_relative_error,
+    ),
+    RowMean(
+        name="pinball_loss",
+        tasks=NUMBERS,
+        better="lower",
+        parts=LABEL_AND_PREDICTION,
+        options=frozenset({"quantile"}),
+        values=_pinball,
     ),
     _RootMeanSquaredError(
         name="root_mean_squared_error", tasks=NUMBERS, better="lower", parts=LABEL_AND_PREDICTION

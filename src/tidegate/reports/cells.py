@@ -39,11 +39,18 @@ def subject(row: Row) -> Safe:
         name = Safe(f"{name} of {code(str(row['column']))}")
     if row.get("by") is not None:
         name = Safe(f"{name} by {code(str(row['by']))}")
+    if row.get("options"):
+        name = Safe(f"{name} ({settings(row['options'])})")
     if row.get("slice"):
         name = Safe(f"{name}, {slice_name(row['slice'])}")
     if row.get("set") is not None:
         name = Safe(f"{name} on {code(str(row['set']))}")
     return name
+
+
+def settings(options: Mapping[str, Any]) -> Safe:
+    """Write the settings of a metric: `at` 100."""
+    return Safe(", ".join(f"{md(str(name))} {figures.setting(value)}" for name, value in options.items()))
 
 
 def slice_name(where: Mapping[str, Any]) -> Safe:

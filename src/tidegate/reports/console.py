@@ -109,6 +109,9 @@ def _subject(row: Row) -> str:
     parts = [str(row.get("metric"))]
     if row.get("column") is not None:
         parts.append(f"of {row['column']}")
+    if row.get("by") is not None:
+        parts.append(f"by {row['by']}")
+    parts += [f"{name} {value:g}" for name, value in (row.get("options") or {}).items()]
     for column, value in (row.get("slice") or {}).items():
         parts.append(f"{column}={category(value)}")
     if row.get("set") is not None:
