@@ -164,6 +164,9 @@ class Check(MetricUse):
         default=None,
         description="the interval at this level must clear the threshold, not the point estimate",
     )
+    severity: Literal["block", "warn", "info"] = Field(
+        default="block", description="block decides; warn is told as a warning; info stands in the report"
+    )
     allow_cap: bool = Field(
         default=False, description="allows a `max` where higher is better, a `min` where lower is"
     )

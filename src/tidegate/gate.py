@@ -29,6 +29,7 @@ class CheckResult:
     ci: tuple[float, float] | None
     confidence: float | None
     threshold: dict[str, float]
+    severity: Literal["block", "warn", "info"]
     rows: int
     verdict: Verdict
     detail: str
@@ -45,6 +46,7 @@ class GateResult:
 
     decision: Literal["pass", "fail", "inconclusive"]
     reasons: list[str]
+    warnings: list[str]
     checks: list[CheckResult]
 
 
@@ -77,6 +79,7 @@ def _judge_estimate(check: Check, where: Slice, estimate: Estimate) -> CheckResu
         ci=finite_bounds(estimate.interval),
         confidence=check.confidence,
         threshold={"min": check.min} if check.min is not None else {"max": check.max or 0.0},
+        severity=check.severity,
         rows=estimate.rows,
         verdict=verdict,
         detail=detail,
@@ -120,18 +123,24 @@ def _sentence(result: CheckResult) -> str:
 
 
 def _decide(results: list[CheckResult]) -> GateResult:
-    counts = Counter(result.verdict for result in results)
-    judged = len(results) - counts["skipped"]
-    reasons = [_sentence(r) for r in results if r.verdict == "fail"]
-    reasons += [_sentence(r) for r in results if r.verdict == "inconclusive"]
+    """The checks that block decide; of the others the ones that warn are told."""
+    blocking = [r for r in results if r.severity == "block"]
+    warnings = [
+        _sentence(r) for r in results if r.severity == "warn" and r.verdict in ("fail", "inconclusive")
+    ]
+    counts = Counter(r.verdict for r in blocking)
+    judged = len(blocking) - counts["skipped"]
+    reasons = [_sentence(r) for r in blocking if r.verdict == "fail"]
+    reasons += [_sentence(r) for r in blocking if r.verdict == "inconclusive"]
     if counts["fail"]:
-        return GateResult("fail", reasons, results)
+        return GateResult("fail", reasons, warnings, results)
     if counts["inconclusive"]:
-        return GateResult("inconclusive", reasons, results)
+        return GateResult("inconclusive", reasons, warnings, results)
+    if not blocking:
+        return GateResult("pass", ["no check blocks: all only warn or inform"], warnings, results)
     if not judged:
-        return GateResult(
-            "inconclusive", ["no check could be judged: every slice is under its min_rows"], results
-        )
+        nothing = "no check could be judged: every slice is under its min_rows"
+        return GateResult("inconclusive", [nothing], warnings, results)
     skipped = f"; {plural(counts['skipped'], 'check')} skipped under min_rows" if counts["skipped"] else ""
     every = "all " if judged > 1 else ""
-    return GateResult("pass", [f"{every}{plural(judged, 'check')} passed{skipped}"], results)
+    return GateResult("pass", [f"{every}{plural(judged, 'check')} passed{skipped}"], warnings, results)

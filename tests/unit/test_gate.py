@@ -173,6 +173,7 @@ def test_the_document_names_what_it_rests_on(workspace: Workspace) -> None:
         "column": None,
         "by": None,
         "options": {},
+        "severity": "block",
         "slice": None,
         "value": 0.8,
         "ci": None,
@@ -215,3 +216,22 @@ def test_options_are_published_and_named(workspace: Workspace) -> None:
     assert (found["column"], found["options"], found["value"]) == ("ms", {"at": 40}, 39 / 80)
     assert "share_above of ms (at 40): 0.4875 is above the maximum 0.01" in ended.out
     assert "at 40" in (workspace.root / "tidegate-out/evaluate-gate.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("severities", "decision", "warned"),
+    [
+        (("block", "block"), "fail", 0),
+        (("block", "warn"), "pass", 1),
+        (("block", "info"), "pass", 0),
+        (("warn", "info"), "pass", 0),
+        (("info", "warn"), "pass", 1),
+    ],
+)
+def test_only_checks_that_block_decide(severities: tuple[str, str], decision: str, warned: int) -> None:
+    good, bad = severities
+    result = gate(data(8, 2), {"min": 0.1, "severity": good}, {"min": 0.99, "severity": bad})
+
+    assert result.decision == decision
+    assert len(result.warnings) == warned
+    assert [check.verdict for check in result.checks] == ["pass", "fail"]

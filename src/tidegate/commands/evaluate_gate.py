@@ -35,7 +35,7 @@ def gate_document(invocation: Invocation, table: Table) -> Document:
         model=invocation.model_name,
         decision=result.decision,
         reasons=result.reasons,
-        warnings=invocation.cannot_vouch(),
+        warnings=[*result.warnings, *invocation.cannot_vouch()],
         config=invocation.loaded,
         data={"predictions": table},
         body={"checks": result.checks},

@@ -43,6 +43,8 @@ def subject(row: Row) -> Safe:
         name = Safe(f"{name} ({settings(row['options'])})")
     if row.get("slice"):
         name = Safe(f"{name}, {slice_name(row['slice'])}")
+    if row.get("severity") in ("warn", "info"):
+        name = Safe(f"{name} ({md(row['severity'])} only)")
     if row.get("set") is not None:
         name = Safe(f"{name} on {code(str(row['set']))}")
     return name

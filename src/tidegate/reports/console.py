@@ -114,6 +114,8 @@ def _subject(row: Row) -> str:
     parts += [f"{name} {value:g}" for name, value in (row.get("options") or {}).items()]
     for column, value in (row.get("slice") or {}).items():
         parts.append(f"{column}={category(value)}")
+    if row.get("severity") in ("warn", "info"):
+        parts.append(f"({row['severity']} only)")
     if row.get("set") is not None:
         parts.append(f"on {row['set']}")
     return " ".join(parts)

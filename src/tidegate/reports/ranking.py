@@ -35,13 +35,14 @@ def threshold(check: Row) -> tuple[str, float] | None:
 
 
 def checks(document: Row) -> list[Row]:
-    """Return the checks of an `evaluate-gate` document: failures by size, then the closest passes."""
+    """Return the checks of an `evaluate-gate` document: those that block first, failures by size, closest passes."""
 
-    def key(check: Row) -> tuple[int, bool, float]:
+    def key(check: Row) -> tuple[bool, int, bool, float]:
         bound, distance = threshold(check), clearance(check)
         scale = (abs(bound[1]) if bound else 0.0) or 1.0
         order = _CHECK_ORDER.get(str(check.get("verdict")), 0)
-        return order, distance is not None, (distance or 0.0) / scale
+        aside = check.get("severity") in ("warn", "info")
+        return aside, order, distance is not None, (distance or 0.0) / scale
 
     return sorted(document.get("checks") or [], key=key)
 
