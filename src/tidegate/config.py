@@ -83,7 +83,11 @@ MetricName = Annotated[
 ModelName = Annotated[str, AfterValidator(_path_and_branch_safe)]
 Confidence = Annotated[float, Field(gt=0.5, lt=1)]
 Scalar = str | int | float | bool
-SliceSpec = str | Annotated[dict[str, Scalar | list[Scalar]], Field(min_length=1, max_length=1)]
+SliceSpec = (
+    str
+    | Annotated[list[str], Field(min_length=2, max_length=4)]
+    | Annotated[dict[str, Scalar | list[Scalar]], Field(min_length=1, max_length=1)]
+)
 
 
 class _Section(BaseModel):

@@ -9,8 +9,11 @@ from tidegate.tables import Level
 
 def slice_columns(specs: Iterable[SliceSpec]) -> list[str]:
     """The columns that the slices are made of, each once."""
-    names = [spec if isinstance(spec, str) else next(iter(spec)) for spec in specs]
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys(name for spec in specs for name in _names(spec)))
+
+
+def _names(spec: SliceSpec) -> list[str]:
+    return [spec] if isinstance(spec, str) else list(spec)
 
 
 def groupings(data: Predictions, specs: Sequence[SliceSpec]) -> list[Groups]:
@@ -23,6 +26,8 @@ def groupings(data: Predictions, specs: Sequence[SliceSpec]) -> list[Groups]:
 def _grouping(data: Predictions, spec: SliceSpec) -> Groups:
     if isinstance(spec, str):
         return Groups.of_column(data.slices[spec])
+    if isinstance(spec, list):
+        return Groups.crossed([Groups.of_column(data.slices[name]) for name in spec])
     name, values = next(iter(spec.items()))
     listed: list[Level] = list(values) if isinstance(values, list) else [values]
     return Groups.of_column(data.slices[name], listed)

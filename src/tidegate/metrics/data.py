@@ -1,6 +1,6 @@
 """What metrics are computed on: predictions in memory, and the slices of their rows."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -112,6 +112,24 @@ class Groups:
             [position.get(canonical(level), -1) for level in column.levels] + [-1], dtype=np.int32
         )
         return cls(lookup[column.values], tuple({column.name: value} for value in wanted))
+
+    @classmethod
+    def crossed(cls, parts: Sequence["Groups"]) -> "Groups":
+        """The combinations that occur of several partitions of the same rows, in the order of the first."""
+        codes = parts[0].codes.astype(np.int64)
+        for part in parts[1:]:
+            codes = codes * part.count + part.codes
+        found, crossed = np.unique(codes, return_inverse=True)
+        sizes = [part.count for part in parts]
+        slices = tuple(
+            {
+                name: value
+                for part, i in zip(parts, each, strict=True)
+                for name, value in (part.slices[i] or {}).items()
+            }
+            for each in zip(*(index.tolist() for index in np.unravel_index(found, sizes)), strict=True)
+        )
+        return cls(crossed.astype(np.int32), slices)
 
     @property
     def count(self) -> int:

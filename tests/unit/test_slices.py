@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from tidegate.config import Check
+from tidegate.gate import judge
+from tidegate.metrics.data import Groups, Predictions
+from tidegate.slices import groupings, slice_columns
+from tidegate.tables import Column
+
+
+def category(name: str, values: list[str | None]) -> Column:
+    levels = sorted({value for value in values if value is not None})
+    codes = [-1 if value is None else levels.index(value) for value in values]
+    return Column(name, "category", np.array(codes, dtype=np.int32), tuple(levels))
+
+
+CARRIER = category("carrier", ["AA", "UA", "AA", None, "UA", "AA"])
+ORIGIN = category("origin", ["JFK", "JFK", "LGA", "JFK", "JFK", "JFK"])
+
+
+def data() -> Predictions:
+    label = np.array([1, 0, 1, 0, 1, 1], dtype=np.int32)
+    return Predictions(
+        "binary",
+        6,
+        ("0", "1"),
+        label,
+        np.ones(6, dtype=np.int32),
+        slices={"carrier": CARRIER, "origin": ORIGIN},
+    )
+
+
+def test_crossed_slices_are_the_combinations_that_occur() -> None:
+    groups = Groups.crossed([Groups.of_column(CARRIER), Groups.of_column(ORIGIN)])
+    found = {
+        tuple((where or {}).values()): rows.tolist()
+        for where, rows in zip(groups.slices, groups.members, strict=True)
+    }
+
+    assert found == {("AA", "JFK"): [0, 5], ("AA", "LGA"): [2], ("UA", "JFK"): [1, 4], (None, "JFK"): [3]}
+    assert all(list(where or {}) == ["carrier", "origin"] for where in groups.slices)
+
+
+def test_crossing_agrees_with_counting_on_random_columns() -> None:
+    rng = np.random.default_rng(0)
+    columns = [
+        category(name, [None if i == 4 else "abcd"[i] for i in rng.integers(0, 5, 500)])
+        for name in ("a", "b", "c")
+    ]
+    groups = Groups.crossed([Groups.of_column(column) for column in columns])
+    keys = list(zip(*(column.values.tolist() for column in columns), strict=True))
+
+    assert groups.count == len(set(keys))
+    assert sorted(len(rows) for rows in groups.members) == sorted(keys.count(key) for key in set(keys))
+    assert sum(len(rows) for rows in groups.members) == 500
+
+
+def test_a_check_on_crossed_slices_names_both_columns() -> None:
+    check = Check.model_validate({"metric": "accuracy", "min": 0.9, "slices": [["carrier", "origin"]]})
+    result = judge(data(), [check])
+
+    assert [c.value for c in result.checks if c.slice == {"carrier": "AA", "origin": "JFK"}] == [1.0]
+    assert any(reason.startswith("accuracy for carrier UA and origin JFK: 0.5") for reason in result.reasons)
+
+
+def test_the_columns_of_all_forms_of_slices_are_read_once() -> None:
+    check = Check.model_validate(
+        {"metric": "accuracy", "min": 0.9, "slices": ["origin", ["carrier", "origin"], {"carrier": ["AA"]}]}
+    )
+
+    assert slice_columns(check.slices) == ["origin", "carrier"]
+    assert [groups.count for groups in groupings(data(), check.slices)] == [2, 4, 1]
+
+
+@pytest.mark.parametrize("slices", [[["carrier"]], [["a", "b", "c", "d", "e"]], [[]]])
+def test_one_column_is_no_crossing_and_five_are_too_many(slices: object) -> None:
+    with pytest.raises(ValueError, match="slices"):
+        Check.model_validate({"metric": "accuracy", "min": 0.9, "slices": slices})
