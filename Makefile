@@ -56,7 +56,7 @@ lint: $(STAMP) ## Check style, types, workflows, actions and scripts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/actionlint -shellcheck $(BIN)/shellcheck $(WORKFLOWS)
-	$(BIN)/zizmor --quiet --offline --persona auditor --config .github/zizmor.yml action.yml actions .github workflow-templates
+	$(BIN)/zizmor --quiet --offline --persona auditor --config .github/zizmor.yml action.yml actions .github workflow-templates/*.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-actions action.yml actions/*/action.yml
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows $(WORKFLOWS)
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
