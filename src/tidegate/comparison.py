@@ -289,8 +289,10 @@ def _decide(name: str, comparisons: Sequence[Comparison]) -> CandidateDecision:
             name, "inconclusive", ["the primary metric was skipped: it stands on too few rows"]
         )
     primary = next(c for c in comparisons if c.role == "primary")
-    kept = sum(c.role == "guardrail" for c in comparisons)
-    held = f"; {plural(kept, 'guardrail')} kept" if kept else ""
+    guardrails = [c for c in comparisons if c.role == "guardrail"]
+    skipped = sum(c.verdict == "skipped" for c in guardrails)
+    held = f"; {plural(len(guardrails) - skipped, 'guardrail')} kept" if guardrails else ""
+    held += f", {skipped} skipped under min_rows" if skipped else ""
     return CandidateDecision(name, "promote", [f"{_sentence(primary)}{held}"])
 
 

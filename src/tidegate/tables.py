@@ -110,22 +110,20 @@ class Table:
 
     def _scan(self) -> str:
         """The SQL that reads the files."""
-        paths = "[" + ", ".join(_literal(_no_glob(file)) for file in self.files) + "]"
         if self.format == "parquet":
-            return f"read_parquet({paths}, union_by_name=true)"
+            return f"read_parquet({_paths(self.files)}, union_by_name=true)"
         if self.format == "jsonl":
-            return f"read_json({paths}, format='newline_delimited', sample_size=-1, union_by_name=true)"
+            return f"read_json({_paths(self.files)}, format='newline_delimited', sample_size=-1, union_by_name=true)"
         headers = [_csv_header(file, self.path) for file in self.files]
         files = [
             self._on_one_line(file) if any(set(name) & set("\r\n") for name in header) else file
             for file, header in zip(self.files, headers, strict=True)
         ]
         if all(header == headers[0] for header in headers):
-            return _read_csv("[" + ", ".join(_literal(_no_glob(file)) for file in files) + "]", headers[0])
+            return _read_csv(files, headers[0])
         # With columns given, DuckDB goes by their position: files in another order must not meet in one call.
         each = [
-            f"SELECT * FROM {_read_csv(_literal(_no_glob(file)), header)}"
-            for file, header in zip(files, headers, strict=True)
+            f"SELECT * FROM {_read_csv([file], header)}" for file, header in zip(files, headers, strict=True)
         ]
         return f"({' UNION ALL BY NAME '.join(each)})"
 
@@ -421,16 +419,20 @@ def _kind(base: str) -> Kind:
     return "time" if base.startswith(("TIMESTAMP", "DATE")) else "category"
 
 
+def _paths(files: list[Path]) -> str:
+    return "[" + ", ".join(_literal(_no_glob(file)) for file in files) + "]"
+
+
 def _no_glob(file: Path) -> str:
     """DuckDB expands globs in every path it is given; a file that has such characters in its name means itself."""
     return re.sub(r"([*?\[])", r"[\1]", str(file))
 
 
-def _read_csv(paths: str, header: list[str]) -> str:
+def _read_csv(files: list[Path], header: list[str]) -> str:
     # A given list of columns turns the sniffer off: left alone, it drops a first line that does not fit.
     columns = "{" + ", ".join(f"{_literal(name)}: 'VARCHAR'" for name in header) + "}"
     return (
-        f"read_csv({paths}, columns={columns}, auto_detect=false, header=true, delim=',', quote='\"',"
+        f"read_csv({_paths(files)}, columns={columns}, auto_detect=false, header=true, delim=',', quote='\"',"
         " escape='\"', strict_mode=true, null_padding=false, ignore_errors=false, encoding='utf-8')"
     )
 

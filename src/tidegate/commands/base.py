@@ -180,7 +180,7 @@ class Invocation:
         _ = self.forge
         paths = self.write(document)
         print(reports.terminal(document, color=use_color(sys.stdout)))
-        print(f"report: {terminal_text(paths['html'])}")
+        print(f"report: {terminal_text(paths['html'], limit=None)}")
         self.actions.write_outputs({"decision": document["decision"], **paths, **(outputs or {})})
         if self.actions.summary is not None:
             self.actions.write_summary(reports.markdown(document, limit=SUMMARY_LIMIT))

@@ -12,7 +12,7 @@ from tidegate import __version__, reports
 from tidegate.commands.base import Invocation
 from tidegate.commands.compare_to_prod import SetTables, comparison_document
 from tidegate.commands.evaluate_gate import gate_document
-from tidegate.commands.evaluation import checked_out, read_registry, scorer
+from tidegate.commands.evaluation import production_model, read_registry, scorer
 from tidegate.documents import Document, make_document
 from tidegate.errors import DataError, TidegateError, UsageError, UserCommandError
 from tidegate.forge import Forge, PullRequest
@@ -49,10 +49,9 @@ class Trained:
 
 def run(invocation: Invocation, request: Request) -> int:
     """Retrain when there is a reason to; return the exit code."""
-    retrain = invocation.need("retrain", invocation.model.retrain)
-    invocation.need("retrain.train", retrain.train)
+    invocation.need("retrain.train", invocation.retrain.train)
     if invocation.forge is not None:
-        invocation.need("retrain.artifacts", retrain.artifacts)
+        invocation.need("retrain.artifacts", invocation.retrain.artifacts)
     invocation.check_output_dir()
     # A folder that is no repository is better found now than after hours of training.
     invocation.repository.head()
@@ -196,7 +195,7 @@ def _evidence(
     if serving is not None and model.compare is not None and retrain.artifacts:
         judged = [name for name in model.compare.sets if name in sets]
         # Production first: what the new model's command leaves behind must not reach its rival.
-        with checked_out(invocation.repository, serving, retrain.artifacts[0]) as folder:
+        with production_model(invocation, serving) as folder:
             rival = {name: make.table(folder, sets[name], f"production on the {name} set") for name in judged}
         for name in judged:
             candidate = make.table(model_dir, sets[name], f"the candidate on the {name} set")

@@ -14,12 +14,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from functools import cached_property
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from tidegate.commands import compare_to_prod, drift_report, evaluate_gate, open_retrain_pr, promote
 from tidegate.commands.base import Common, Invocation, is_terminal
+from tidegate.config import Model
 from tidegate.demo.flights import YEAR, Flights, Month, write_flights, write_project
 from tidegate.forge import LocalForge
 from tidegate.git import Repository
@@ -134,6 +136,11 @@ class Flywheel:
         self.git.git("add", "--all")
         self.git.git("commit", "--quiet", "--message=Add the delay model's code and configuration")
         self.git.git("push", "--quiet", "--set-upstream", "origin", "main")
+
+    @cached_property
+    def model(self) -> Model:
+        """The model's configuration."""
+        return load_config(self.repo / CONFIG).config.models[MODEL]
 
     def run(self) -> list[Chapter]:
         """Live through the year."""
@@ -261,14 +268,12 @@ class Flywheel:
     def _scored(self, model_dir: Path, data: Path, name: str) -> Table:
         """What the serving system logs: the month's flights with the score that each was given."""
         self.narrator.progress(f"scoring {name}")
-        model = load_config(CONFIG).config.models[MODEL]
-        return Scorer(model, self.repo, self.folder / "scored", lambda _: None).table(
+        return Scorer(self.model, self.repo, self.folder / "scored", lambda _: None).table(
             model_dir, open_table(str(data)), name
         )
 
     def _auc(self, table: Table) -> float:
-        model = load_config(CONFIG).config.models[MODEL]
-        data = read_predictions(table, model, parts=["label", "score"])
+        data = read_predictions(table, self.model, parts=["label", "score"])
         value = METRICS["roc_auc"].estimate(data, Groups.everything(data.rows), {}, None)[0].value
         if value is None:
             raise LookupError("a month of flights has late ones and punctual ones")
