@@ -269,6 +269,30 @@ def test_what_is_exported_reads_back(tmp_path: Path, suffix: str) -> None:
     assert values(str(tmp_path / f"joined{suffix}"), "s", "number") == [0.1, 0.3]
 
 
+@pytest.mark.parametrize("kind", ["FLOAT", "DOUBLE"])
+def test_zeros_of_either_sign_are_one_category(tmp_path: Path, kind: str) -> None:
+    select = f"SELECT unnest([-0.0::{kind}, 0.0::{kind}, 0.1::{kind}, 'nan'::{kind}]) AS z"
+    specs = [parquet(tmp_path, "t.parquet", select), put(tmp_path, "t.csv", "z\n-0.0\n0\n0.1\nnan\n")]
+    for read in (column(spec, "z", "category") for spec in specs):
+        assert read.values.tolist() == [0, 0, 1, -1]
+        assert str(read.levels[0]) == "0.0"
+
+
+@pytest.mark.parametrize("name", ["a", "b", "cell", "k", "n", "r", "v"])
+def test_no_name_of_a_column_gets_in_the_way_of_a_query(tmp_path: Path, name: str) -> None:
+    select = f"SELECT unnest([3, 1, 2]) AS id, unnest([7, 9, 8]) AS {name}"
+    table = open_table(parquet(tmp_path, "t.parquet", select))
+    other = open_table(put(tmp_path, "o.csv", f"id,{name},s\n1,1,0.1\n2,2,0.2\n3,3,0.3\n"))
+    table.export_joined(tmp_path / "joined.csv", other, on="id", take=["s"])
+
+    assert values(str(tmp_path / "joined.csv"), "s") == [0.3, 0.1, 0.2]
+    assert [rows.tolist() for rows in table.match(other, "id")] == [[0, 1, 2], [2, 0, 1]]
+    assert [rows.tolist() for rows in table.match(other, name)] == [[], []]
+    assert table.duplicated("id") == table.duplicated(name) == []
+    assert table.repeated_rows(name) == 0
+    assert table.id_keys("id").single == table.content_keys(["id", name]).distinct == 3
+
+
 def test_the_fingerprint_is_of_the_bytes(tmp_path: Path) -> None:
     one, same = put(tmp_path, "1.csv", "a\n1\n"), put(tmp_path, "2.csv", "a\n1\n")
     other = put(tmp_path, "3.csv", "a\n2\n")

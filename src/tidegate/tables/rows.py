@@ -1,0 +1,85 @@
+"""Rows of a table by the values of one column: which repeat, which meet, and when they are from.
+
+Where a table has a column of the same name, SQL takes that and not the name given to an expression: what is grouped
+and ordered by is named by position.
+"""
+
+import numpy as np
+
+from tidegate.errors import DataError
+from tidegate.tables.source import Source
+from tidegate.tables.sql import quote
+
+
+class Rows(Source):
+    """Rows of a table, by what one column holds."""
+
+    def duplicated(self, column: str, limit: int = 5) -> list[tuple[str, int]]:
+        """Values of `column` that stand in more than one row, with their counts."""
+        name = quote(column)
+        rows = self._query(
+            f"SELECT CAST({name} AS VARCHAR), count(*) FROM {self.source} GROUP BY {name} HAVING count(*) > 1"
+            f" ORDER BY 2 DESC, 1 LIMIT {limit}"
+        ).fetchall()
+        return [("missing" if value is None else str(value), int(count)) for value, count in rows]
+
+    def repeated_rows(self, column: str) -> int:
+        """How many rows have a value of `column` that another row has too."""
+        counts = f"(SELECT count(*) AS n FROM {self.source} GROUP BY {quote(column)})"
+        return int(self._one(f"SELECT coalesce(sum(n), 0) FROM {counts} WHERE n > 1"))
+
+    def require_unique(self, column: str) -> None:
+        """Check that no value of a column stands in two rows.
+
+        Raises:
+            DataError: one does.
+        """
+        repeated = self.duplicated(column, limit=1)
+        if repeated:
+            value, count = repeated[0]
+            first, second = self._first_repeated(column)
+            raise DataError(
+                f"{self.path}: {column} must be unique, but {value} stands in {count} rows, the first of them"
+                f" rows {first} and {second}: keep one row of each, so that none is counted twice"
+            )
+
+    def _first_repeated(self, column: str) -> tuple[int, int]:
+        """The first two rows, counted from 1, of the value that :meth:`duplicated` tells first."""
+        name = quote(column)
+        most = (
+            f"(SELECT {name} FROM {self.source} GROUP BY {name} HAVING count(*) > 1"
+            f" ORDER BY count(*) DESC, CAST({name} AS VARCHAR) LIMIT 1)"
+        )
+        rows = self._query(
+            f"SELECT r FROM (SELECT row_number() OVER () AS r, {name} AS v FROM {self.source})"
+            f" WHERE v IS NOT DISTINCT FROM {most} ORDER BY r LIMIT 2"
+        ).fetchall()
+        return int(rows[0][0]), int(rows[1][0])
+
+    def match(self, other: Source, column: str) -> tuple[np.ndarray, np.ndarray]:
+        """Row numbers, here and in `other`, of the rows with equal `column`, in the order of this table.
+
+        Values are compared as text, so that an id that one file stores as a number and the other as text still joins.
+        Missing values and those that stand in several rows of a table have no partner.
+        """
+        self.require([column])
+        other.require([column])
+        key = f"CAST({quote(column)} AS VARCHAR)"
+
+        def ids(source: str) -> str:
+            numbered = f"(SELECT row_number() OVER () - 1 AS r, {key} AS k FROM {source})"
+            once = f"(SELECT {key} AS k FROM {source} GROUP BY 1 HAVING count(*) = 1)"
+            return f"(SELECT r, k FROM {numbered} SEMI JOIN {once} USING (k))"
+
+        pairs = self._query(
+            f"SELECT a.r AS a, b.r AS b FROM {ids(self.source)} a JOIN {ids(other.source)} b USING (k) ORDER BY a.r"
+        ).fetchnumpy()
+        return np.asarray(pairs["a"], dtype=np.int64), np.asarray(pairs["b"], dtype=np.int64)
+
+    def period(self, column: str) -> tuple[str, str] | None:
+        """The first and the last time of a column; None without any."""
+        when = f"CAST({quote(column)} AS TIMESTAMP)"
+        row = self._query(f"SELECT min({when}), max({when}) FROM {self.source}").fetchone()
+        if row is None or row[0] is None:
+            return None
+        return row[0].isoformat(timespec="seconds"), row[1].isoformat(timespec="seconds")
