@@ -40,6 +40,19 @@ class Intervals:
 
 
 @dataclass(frozen=True, slots=True)
+class Linearised:
+    """A smooth statistic with the influence of each row on it (Hampel, 1974): its variance is theirs over n.
+
+    Attributes:
+        value: NaN where it does not exist.
+        influence: shape (n,), mean zero.
+    """
+
+    value: float
+    influence: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
 class PairedResult:
     """The difference a - b of two models on the same rows, in the metric's own units.
 

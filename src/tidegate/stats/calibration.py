@@ -1,0 +1,222 @@
+"""Do probabilities hold what they say? Calibration error and parts of the Brier score, on bins of the score.
+
+A label is 0 or 1, and a score the probability of 1. For several classes pass whether the predicted class
+was right, and its probability.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegate.stats.intervals import t_quantile
+from tidegate.stats.results import FloatArray, IntArray, Interval, tail
+
+Binning = Literal["uniform", "quantile"]
+
+_SEED = 20150125
+_DRAWS = 9_999
+_SURE = 3.0  # standard errors by which a bin's gap may be overestimated, one time in 700
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityTable:
+    """Rows in bins of their scores: what a reliability diagram draws. All arrays are of shape (bins,).
+
+    Attributes:
+        rows: in each bin.
+        mean_label: share of ones; 0 in an empty bin.
+        mean_score: 0 in an empty bin.
+        squared_error: sum of (score - label) squared.
+        expected_error: sum of score * (1 - score), which `squared_error` is on average if the scores are true.
+        score_variation: sum of squared deviations of the scores from their bin's mean.
+        covariation: sum of products of the deviations of scores and labels.
+    """
+
+    rows: IntArray
+    mean_label: FloatArray
+    mean_score: FloatArray
+    squared_error: FloatArray
+    expected_error: FloatArray
+    score_variation: FloatArray
+    covariation: FloatArray
+
+    @property
+    def gaps(self) -> FloatArray:
+        """Mean label minus mean score, times the share of rows in the bin; NaN without rows."""
+        with np.errstate(invalid="ignore"):
+            gaps: FloatArray = (self.mean_label - self.mean_score) * (self.rows / self.rows.sum())
+        return gaps
+
+    @property
+    def expected_calibration_error(self) -> float:
+        """How far the scores of a row's bin are from its labels, on average (Naeini et al., 2015).
+
+        Of confidences it is Guo et al.'s (2017). NaN without rows. Never negative, it is too large by
+        chance, by about 0.8 * sqrt(bins * Brier score / rows) for a model without any error.
+        """
+        return float(np.abs(self.gaps).sum())
+
+
+@dataclass(frozen=True, slots=True)
+class BrierParts:
+    """Parts of the Brier score that add up to it (Murphy, 1973; Stephenson et al., 2008).
+
+    Attributes:
+        reliability: mean squared difference of the scores and labels of a bin; lower is better.
+        resolution: variance of the labels between bins; higher is better.
+        uncertainty: variance of the labels: what is given.
+        within_bin_variance: of the scores, which the bins hide.
+        within_bin_covariance: of scores and labels, twice.
+    """
+
+    reliability: float
+    resolution: float
+    uncertainty: float
+    within_bin_variance: float
+    within_bin_covariance: float
+
+    @property
+    def brier_score(self) -> float:
+        """The sum: reliability - resolution + uncertainty + the variance - the covariance within bins."""
+        remainder = self.within_bin_variance - self.within_bin_covariance
+        return self.reliability - self.resolution + self.uncertainty + remainder
+
+
+def reliability_table(
+    label: NDArray[Any], score: NDArray[np.floating], *, bins: int = 15, binning: Binning = "uniform"
+) -> ReliabilityTable:
+    """Count rows in bins of their scores.
+
+    A bin holds its upper edge and not its lower one, which only the first has as well (Guo et al., 2017, and
+    scikit-learn's ``calibration_curve``). ``uniform`` edges are equally spaced over [0, 1]; ``quantile``
+    ones are quantiles of the scores, so that equal scores share a bin, and with many of them some stay empty.
+
+    Args:
+        label: shape (n,), 0 or 1.
+        score: shape (n,), within [0, 1].
+        bins: how many.
+        binning: ``uniform`` or ``quantile``.
+    """
+    y, p = np.asarray(label, dtype=np.float64), np.asarray(score, dtype=np.float64)
+    index = bin_index(p, bins=bins, binning=binning)
+    rows = np.bincount(index, minlength=bins)
+
+    def sums(values: FloatArray) -> FloatArray:
+        return np.bincount(index, weights=values, minlength=bins).astype(np.float64, copy=False)
+
+    mean_label, mean_score = sums(y) / np.maximum(rows, 1), sums(p) / np.maximum(rows, 1)
+    of_label, of_score = y - mean_label[index], p - mean_score[index]
+    return ReliabilityTable(
+        rows=rows,
+        mean_label=mean_label,
+        mean_score=mean_score,
+        squared_error=sums((p - y) ** 2),
+        expected_error=sums(p * (1 - p)),
+        score_variation=sums(of_score**2),
+        covariation=sums(of_score * of_label),
+    )
+
+
+def bin_index(score: FloatArray, *, bins: int, binning: Binning) -> IntArray:
+    """The bin of each score, shape (n,), as in :func:`reliability_table`."""
+    edges = np.linspace(0, 1, bins + 1)
+    if binning == "quantile" and len(score):
+        edges = np.quantile(score, edges)
+    return np.searchsorted(edges[1:-1], score)
+
+
+def calibration_error_interval(table: ReliabilityTable, *, confidence: float) -> Interval:
+    """Interval of the expected calibration error of the population, on the same bins.
+
+    A bootstrap resamples around the estimate's own excess over zero and never covers the zero of a
+    perfectly calibrated model. Here each side is an argument of its own:
+
+    * Below, the excess of the estimate is at most that of sums of absolute noise, because
+      ``|gap + noise| - |gap|`` grows as the gap shrinks. Its quantile comes from normal noise about
+      gaps that are three standard errors smaller than observed, and zero if they are no larger.
+    * Above, the true error is a mean over rows of label minus score with the true sign of each bin.
+      The estimate exceeds the same mean with any signs, so the limit of that mean serves: Wald's, with
+      Johnson's correction for skewness (1978), which no row can make larger than here.
+
+    It covers 95% when asked to, and 99% or more where the error is within the noise.
+    Infinite without rows.
+    """
+    n = int(table.rows.sum())
+    if n == 0:
+        return Interval(-math.inf, math.inf)
+    alpha, gaps, value = tail(confidence), table.gaps, table.expected_calibration_error
+    # Where labels have not yet shown a rare surprise, the scores themselves say how large it would be.
+    spread = np.maximum(table.squared_error / n - gaps**2, table.expected_error / n)
+    noise = np.random.default_rng(_SEED).standard_normal((_DRAWS, len(gaps))) * np.sqrt(spread / n)
+    surely = np.maximum(np.abs(gaps) - _SURE * np.sqrt(spread / n), 0.0)
+    excess = float(np.quantile((np.abs(surely + noise) - surely).sum(axis=1), 1 - alpha))
+    z = t_quantile(confidence, math.inf)
+    error = math.sqrt(max(float(table.squared_error.sum()) / n - value**2, 0.0) / n)
+    # No label is further than 1 from its score, so that the third moment is at most the second.
+    high = value + z * error + (1 + 2 * z**2) / (6 * n)
+    return Interval(min(max(value - excess, 0.0), value), min(high, 1.0))
+
+
+def brier_parts(table: ReliabilityTable) -> BrierParts:
+    """Decompose the Brier score; all NaN without rows."""
+    n = int(table.rows.sum())
+    if n == 0:
+        return BrierParts(*[math.nan] * 5)
+    share = table.rows / n
+    overall = float(share @ table.mean_label)
+    return BrierParts(
+        reliability=float(share @ (table.mean_score - table.mean_label) ** 2),
+        resolution=float(share @ (table.mean_label - overall) ** 2),
+        uncertainty=overall * (1 - overall),
+        within_bin_variance=float(table.score_variation.sum()) / n,
+        within_bin_covariance=2 * float(table.covariation.sum()) / n,
+    )
+
+
+def reliability_interval(table: ReliabilityTable, *, confidence: float) -> Interval:
+    """Interval of the reliability of the population, on the same bins; see :func:`_square_interval`."""
+    n = max(int(table.rows.sum()), 1)
+    gaps = table.mean_label - table.mean_score
+    spread = np.maximum(table.squared_error - table.rows * gaps**2, table.expected_error)
+    return _square_interval(table.rows / n, gaps, spread, table.rows, confidence)
+
+
+def resolution_interval(table: ReliabilityTable, *, confidence: float) -> Interval:
+    """Interval of the resolution of the population, on the same bins; see :func:`_square_interval`."""
+    share = table.rows / max(int(table.rows.sum()), 1)
+    apart = table.mean_label - float(share @ table.mean_label)
+    spread = np.maximum(table.rows * table.mean_label * (1 - table.mean_label), table.expected_error)
+    return _square_interval(share, apart, spread, table.rows, confidence)
+
+
+def _square_interval(
+    share: FloatArray, apart: FloatArray, spread: FloatArray, rows: IntArray, confidence: float
+) -> Interval:
+    """Interval of a mean over bins of squares, which noise always makes larger.
+
+    By the triangle inequality the root of the mean is off by at most the same root of the noise, whose
+    quantile comes from normal noise, so the interval covers at least as often as it says. That the
+    shares of the bins vary, too, is added as for a difference of two estimates (Zou & Donner, 2008).
+
+    Args:
+        share: of the rows in each bin, shape (bins,), as all others.
+        apart: what is squared.
+        spread: of `apart`: sum of squared deviations within the bin.
+        rows: in each bin.
+        confidence: of the two-sided interval.
+    """
+    n = int(rows.sum())
+    if n == 0:
+        return Interval(-math.inf, math.inf)
+    error = np.sqrt(spread) / np.maximum(rows, 1)
+    noise = np.random.default_rng(_SEED).standard_normal((_DRAWS, len(rows))) * error
+    reach = float(np.quantile(np.sqrt(noise**2 @ share), confidence))
+    value = float(share @ apart**2)
+    root = math.sqrt(value)
+    moved = t_quantile(confidence, math.inf) * math.sqrt(max(float(share @ apart**4) - value**2, 0.0) / n)
+    low = value - math.hypot(value - max(root - reach, 0.0) ** 2, moved)
+    high = value + math.hypot((root + reach) ** 2 - value, moved)
+    return Interval(max(low, 0.0), min(high, 1.0))
