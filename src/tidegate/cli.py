@@ -59,6 +59,15 @@ def _common(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+_history = _option(
+    "--history",
+    type=click.Choice(["auto", "on", "off"]),
+    default="auto",
+    show_default=True,
+    help="Whether the decision is appended to the branch tidegate-history; auto: on GitHub's default branch.",
+)
+
+
 def _invocation(command: str, common: dict[str, Any]) -> "Invocation":
     from tidegate.commands.base import Common, Invocation
 
@@ -74,6 +83,7 @@ def cli() -> None:
 @cli.command("evaluate-gate")
 @_option("--predictions", metavar="FILE", help="The candidate's predictions table.")
 @_common
+@_history
 def evaluate_gate(predictions: str | None, **common: Any) -> int:
     """Judge a candidate against the thresholds of the config."""
     from tidegate.commands import evaluate_gate as command
@@ -88,6 +98,7 @@ def evaluate_gate(predictions: str | None, **common: Any) -> int:
 @_option("--production", metavar="FILE", help="Production's predictions of the same rows.")
 @_option("--first-release", is_flag=True, help="No model runs in production yet.")
 @_common
+@_history
 def compare_to_prod(
     candidate: tuple[str, ...], production: str | None, first_release: bool, **common: Any
 ) -> int:
@@ -103,6 +114,7 @@ def compare_to_prod(
 @_option("--reference", metavar="FILE", help="The window that things are compared with.")
 @_option("--current", metavar="FILE", help="The window under watch.")
 @_common
+@_history
 def drift_report(reference: str | None, current: str | None, **common: Any) -> int:
     """Compare the current window with the reference; decide whether to retrain."""
     from tidegate.commands import drift_report as command
@@ -140,6 +152,7 @@ def open_retrain_pr(
 
 @cli.command("promote")
 @_common
+@_history
 def promote(**common: Any) -> int:
     """Make the model in the working tree the production version in the registry."""
     from tidegate.commands import promote as command

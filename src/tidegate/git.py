@@ -1,6 +1,7 @@
 """Git, by its own command: reading commits, building one without touching the working tree, pushing it."""
 
 import os
+import re
 import subprocess
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,16 @@ _TIMEOUT = 300
 
 class PushRejected(RepositoryError):
     """The remote has moved on, or protects the branch."""
+
+    @property
+    def protected(self) -> bool:
+        """Whether a rule of the branch says no, which no second try changes."""
+        signs = ("GH006", "GH013", "pre-receive hook", "protected branch", "rule violations")
+        return any(sign in str(self) for sign in signs)
+
+
+class RepositoryBusy(RepositoryError):
+    """Another process holds a lock in the repository, here or on the remote; a second try may succeed."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +136,20 @@ class Repository:
         listed = self.git("ls-remote", "--heads", self.remote, f"refs/heads/{branch}")
         return listed.split()[0] if listed else None
 
+    def size(self, commit: str, path: str) -> int | None:
+        """Bytes of a plain file at a commit; None when nothing is there.
+
+        Raises:
+            RepositoryError: something else than a plain file is there, or the commit is not.
+        """
+        listed = self.git("ls-tree", "--full-tree", "-l", "-z", commit, "--", path).rstrip("\0")
+        if not listed:
+            return None
+        mode, _, _, size = listed.partition("\t")[0].split()
+        if mode != "100644":
+            raise RepositoryError(f"{path} at {commit[:12]} is no plain file (mode {mode})")
+        return int(size)
+
     def read(self, commit: str, path: str) -> bytes | None:
         """A file at a commit; None when it is not there."""
         try:
@@ -143,6 +168,13 @@ class Repository:
     def fetch_commit(self, commit: str) -> None:
         """Bring one commit from the remote into a shallow clone."""
         self.git("fetch", "--quiet", "--depth=1", self.remote, commit)
+
+    def fetch_branch(self, branch: str) -> None:
+        """Bring a branch's newest commit from the remote; checked-out files and local branches stay as they are."""
+        # A depth would turn a full clone into a shallow one; a shallow one has no use for old commits.
+        shallow = self.git("rev-parse", "--is-shallow-repository") == "true"
+        depth = ["--depth=1"] if shallow else []
+        self.git("fetch", "--quiet", "--no-tags", *depth, self.remote, f"refs/heads/{branch}")
 
     @contextmanager
     def checkout(self, commit: str, path: str) -> Iterator[Path]:
@@ -165,52 +197,65 @@ class Repository:
         return [name for name in listed.decode("utf-8", "surrogateescape").split("\0") if name]
 
     def commit_tree(
-        self, parent: str, message: str, files: Mapping[str, Path | bytes], remove: Sequence[str] = ()
+        self,
+        parent: str | None,
+        message: str,
+        files: Mapping[str, Path | bytes],
+        remove: Sequence[str] = (),
+        *,
+        filters: bool = True,
     ) -> str:
         """Make a commit on top of `parent` without touching index, working tree or branches.
 
         Args:
-            parent: a commit.
+            parent: a commit; None starts a history of its own.
             message: of the commit.
             files: path in the repository to its content.
             remove: paths of files that are dropped first.
+            filters: whether the repository's own filters run on the contents, such as Git LFS.
 
         Returns:
             The new commit; the parent itself when nothing would change.
         """
         with TemporaryDirectory(prefix="tidegate-") as folder:
             index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
-            self.git("read-tree", parent, environment=index)
+            self.git("read-tree", parent or "--empty", environment=index)
             dropped = "".join(f"{path}\0" for path in remove).encode("utf-8", "surrogateescape")
             self.git("update-index", "-z", "--force-remove", "--stdin", data=dropped, environment=index)
             entries = []
             for path, content in sorted(files.items()):
-                # --path lets the repository's own filters run, such as Git LFS.
+                filtered = f"--path={path}" if filters else "--no-filters"
                 if isinstance(content, bytes):
-                    blob = self.git("hash-object", "-w", "--stdin", f"--path={path}", data=content)
+                    blob = self.git("hash-object", "-w", "--stdin", filtered, data=content)
                 else:
-                    blob = self.git("hash-object", "-w", f"--path={path}", "--", str(content.resolve()))
+                    blob = self.git("hash-object", "-w", filtered, "--", str(content.resolve()))
                 entries.append(f"100644 {blob}\t{path}\0")
             self.git("update-index", "-z", "--index-info", data="".join(entries).encode(), environment=index)
             tree = self.git("write-tree", environment=index)
-        if tree == self.git("rev-parse", f"{parent}^{{tree}}"):
+        if parent is not None and tree == self.git("rev-parse", f"{parent}^{{tree}}"):
             return parent
-        return self.git(
-            "commit-tree", tree, "-p", parent, "-F", "-", data=message.encode(), environment=identity()
-        )
+        onto = ["-p", parent] if parent is not None else []
+        return self.git("commit-tree", tree, *onto, "-F", "-", data=message.encode(), environment=identity())
 
     def delete_remote_branch(self, branch: str) -> None:
         """Take back a branch that was pushed."""
         self.git("push", "--quiet", self.remote, f":refs/heads/{branch}")
 
-    def push(self, commit: str, branch: str, *, expected: str | None) -> None:
+    def push(self, commit: str, branch: str, *, expected: str | None, hooks: bool = True) -> None:
         """Put `commit` on a remote branch, only if the branch still is at `expected` (None: does not exist yet).
+
+        Args:
+            commit: what is pushed.
+            branch: its place on the remote.
+            expected: the commit that is replaced.
+            hooks: whether the repository's own hook before a push runs, such as that of Git LFS.
 
         Raises:
             PushRejected: the branch has moved, or is protected.
         """
         lease = f"--force-with-lease=refs/heads/{branch}:{expected or ''}"
-        self.git("push", "--quiet", lease, self.remote, f"{commit}:refs/heads/{branch}")
+        unhooked = [] if hooks else ["--no-verify"]
+        self.git("push", "--quiet", *unhooked, lease, self.remote, f"{commit}:refs/heads/{branch}")
 
 
 def identity() -> dict[str, str]:
@@ -224,7 +269,9 @@ def identity() -> dict[str, str]:
 
 
 def _error(verb: str, words: str) -> RepositoryError | ServiceError | PermissionDenied:
-    text = " ".join(line.strip() for line in words.strip().splitlines()[-6:])
+    # The address of a remote may carry a password.
+    said = re.sub(r"://[^/@\s]*@", "://***@", words)
+    text = " ".join(line.strip() for line in said.strip().splitlines()[-6:])
     if any(
         sign in words
         for sign in ("[rejected]", "[remote rejected]", "stale info", "GH006", "pre-receive hook")
@@ -248,4 +295,14 @@ def _error(verb: str, words: str) -> RepositoryError | ServiceError | Permission
         )
     ):
         return ServiceError(f"git {verb} could not reach the remote: {text}")
+    if any(
+        sign in words
+        for sign in (
+            ".lock'",
+            "cannot lock ref",
+            "unable to update local ref",
+            "shallow file has changed",
+        )
+    ):
+        return RepositoryBusy(f"git {verb} found the repository busy: {text}")
     return RepositoryError(f"git {verb} failed: {text}")

@@ -14,7 +14,8 @@ from tidegate.loading import parse_config
 ROOT = Path(__file__).resolve().parents[2]
 ACTIONS = ["evaluate-gate", "compare-to-prod", "drift-report", "open-retrain-pr"]
 COMMANDS_OF_ROOT = [*ACTIONS, "promote", "publish"]
-REPORTS = {"decision", "json", "html", "markdown"}
+REPORTS = {"decision", "json", "html", "markdown", "audit", "audit-sha256"}
+APPROVAL = {"approval"}
 PULL_REQUEST = {"pull-request-number", "pull-request-url", "branch"}
 
 
@@ -111,7 +112,8 @@ def test_the_runner_accepts_exactly_the_commands_that_actions_offer():
 @pytest.mark.parametrize("action", [*ACTIONS, "root"])
 def test_outputs_come_from_the_step(action):
     outputs = metadata(action)["outputs"]
-    expected = REPORTS | PULL_REQUEST if action in ("open-retrain-pr", "root") else REPORTS
+    of_its_own = {"open-retrain-pr": PULL_REQUEST, "evaluate-gate": APPROVAL, "root": PULL_REQUEST | APPROVAL}
+    expected = REPORTS | of_its_own.get(action, set())
     assert set(outputs) == expected
     assert {name: output["value"] for name, output in outputs.items()} == {
         name: f"${{{{ steps.tidegate.outputs.{name} }}}}" for name in expected

@@ -6,7 +6,7 @@ import pytest
 from tidegate import git
 from tidegate.commands.evaluation import checked_out
 from tidegate.errors import PermissionDenied, RepositoryError, ServiceError
-from tidegate.git import PushRejected, Repository
+from tidegate.git import PushRejected, Repository, RepositoryBusy
 from tidegate.registry import Version, artifact_files, artifacts_digest
 
 
@@ -74,6 +74,68 @@ def test_a_commit_that_changes_nothing_is_the_parent(repository: Repository) -> 
     assert repository.commit_tree(head, "m", {"readme": b"r"}) == head
 
 
+def test_a_history_of_its_own_starts_without_a_parent(repository: Repository) -> None:
+    commit = repository.commit_tree(None, "message", {"folder/a": b"1"})
+
+    assert repository.git("log", "--format=%P|%s", commit) == "|message"
+    assert repository.files(commit, ".") == ["folder/a"]
+
+
+@pytest.mark.parametrize(("filters", "kept"), [(True, b"ABC"), (False, b"abc")])
+def test_contents_pass_the_repositorys_filters_or_go_past_them(
+    repository: Repository, tmp_path: Path, filters: bool, kept: bytes
+) -> None:
+    (repository.root / ".gitattributes").write_text("*.x filter=f\n", encoding="utf-8")
+    run_git(repository.root, "config", "filter.f.clean", "tr a-z A-Z")
+    (tmp_path / "file").write_bytes(b"abc")
+    commit = repository.commit_tree(
+        None, "m", {"bytes.x": b"abc", "file.x": tmp_path / "file"}, filters=filters
+    )
+
+    assert [repository.read(commit, name) for name in ("bytes.x", "file.x")] == [kept, kept]
+
+
+def test_the_size_of_a_plain_file(repository: Repository) -> None:
+    head = repository.head()
+
+    assert (repository.size(head, "readme"), repository.size(head, "model/größe x.bin")) == (1, 4)
+    assert repository.size(head, "none") is None
+    with pytest.raises(RepositoryError, match=r"model at [0-9a-f]{12} is no plain file"):
+        repository.size(head, "model")
+    with pytest.raises(RepositoryError, match="ls-tree failed"):
+        repository.size("0" * 40, "readme")
+
+
+@pytest.mark.parametrize(("depth", "shallow", "count"), [([], "false", "3"), (["--depth=1"], "true", "1")])
+def test_a_branch_is_fetched_as_deep_as_the_clone_is(
+    repository: Repository, tmp_path: Path, depth: list[str], shallow: str, count: str
+) -> None:
+    url = (tmp_path / "remote.git").as_uri()
+    run_git(tmp_path, "clone", "-q", "--single-branch", *depth, url, "other")
+    tip = None
+    for i in range(3):
+        before, tip = tip, repository.commit_tree(tip, f"{i}", {"a": f"{i}".encode()})
+        repository.push(tip, "x", expected=before)
+    other = Repository.at(tmp_path / "other")
+    assert not other.has_commit(tip)
+    other.fetch_branch("x")
+
+    assert other.git("rev-list", "--count", tip) == count
+    assert other.git("rev-parse", "--is-shallow-repository") == shallow
+    assert run_git(other.root, "for-each-ref", "refs/heads", "--format=%(refname)") == "refs/heads/main"
+
+
+def test_a_hook_may_stop_a_push_that_wants_hooks(repository: Repository) -> None:
+    hook = repository.root / ".git/hooks/pre-push"
+    hook.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    hook.chmod(0o755)
+    with pytest.raises(RepositoryError, match="push failed"):
+        repository.push(repository.head(), "x", expected=None)
+    repository.push(repository.head(), "x", expected=None, hooks=False)
+
+    assert repository.remote_branch("x") == repository.head()
+
+
 def test_a_push_makes_moves_and_respects_a_branch(repository: Repository) -> None:
     head = repository.head()
     ours = repository.commit_tree(head, "ours", {"a": b"1"})
@@ -113,10 +175,38 @@ def test_a_protected_branch_is_a_refusal(repository: Repository, tmp_path: Path)
         ("fatal: unable to access 'https://h/': The requested URL returned error: 502", ServiceError),
         ("fatal: unable to access 'https://h/': Could not resolve host: h", ServiceError),
         ("fatal: couldn't find remote ref 4030403040304030", RepositoryError),
+        ("fatal: Unable to create '/r/.git/shallow.lock': File exists.", RepositoryBusy),
+        ("fatal: shallow file has changed since we read it", RepositoryBusy),
+        ("error: cannot lock ref 'refs/remotes/origin/x': is at a but expected b", RepositoryBusy),
+        ("! [remote rejected] a -> x (cannot lock ref 'refs/heads/x')", PushRejected),
     ],
 )
 def test_what_git_says_becomes_what_a_person_can_mend(words: str, error: type[Exception]) -> None:
     assert type(git._error("push", words)) is error
+
+
+@pytest.mark.parametrize(
+    ("words", "protected"),
+    [
+        ("! [rejected] a -> x (stale info)", False),
+        ("! [remote rejected] a -> x (failed to update ref)", False),
+        ("remote: error: GH006: Protected branch update failed\n! [remote rejected] a -> x", True),
+        ("! [remote rejected] a -> x (push declined due to repository rule violations)", True),
+        ("! [remote rejected] a -> x (pre-receive hook declined)", True),
+    ],
+)
+def test_a_rule_of_the_branch_is_told_from_a_race(words: str, protected: bool) -> None:
+    error = git._error("push", words)
+
+    assert isinstance(error, PushRejected)
+    assert error.protected == protected
+
+
+def test_a_password_in_an_address_is_not_repeated() -> None:
+    words = "fatal: unable to access 'https://user:hunter2@h/a.git/': The requested URL returned error: 403"
+
+    assert "https://***@h/a.git/" in str(git._error("push", words))
+    assert "hunter2" not in str(git._error("push", words))
 
 
 def test_no_repository(tmp_path: Path) -> None:

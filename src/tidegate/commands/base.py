@@ -1,142 +1,44 @@
-"""What all commands share: options in common, opening tables, and publishing a finished document."""
+"""One run of one command: how a finished document is written, published and recorded."""
 
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TypeVar
+from typing import Any
 
-from tidegate import reports
-from tidegate.config import Model, Retrain
+from tidegate import audit, history, reports
+from tidegate.commands.context import Common, Context
 from tidegate.documents import Document, to_json
-from tidegate.errors import ConfigError, PermissionDenied, TidegateError, UsageError
-from tidegate.forge import Actions, Comment, Forge, choose_forge
+from tidegate.errors import PermissionDenied, TidegateError, UsageError
+from tidegate.forge import Comment
 from tidegate.forge.actions import SUMMARY_LIMIT
 from tidegate.git import Repository
-from tidegate.loading import LoadedConfig, load_config
-from tidegate.reports.escape import annotation, terminal_text
-from tidegate.tables import Table, open_table
+from tidegate.reports.escape import terminal_text
 
-T = TypeVar("T")
+__all__ = ["Common", "Invocation", "is_terminal", "sticky_marker"]
 
 GOES_ON = 0
 STOPS = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Common:
-    """The options that the commands have in common."""
+class _Signed:
+    """The audit document of what was written, and the hash that signs it."""
 
-    config: Path
-    model: str | None
-    output_dir: Path
-    forge: str
-    comment: bool
-    fail_on: str
+    audit: Mapping[str, Any]
+    sha256: str
 
 
-class Invocation:
+class Invocation(Context):
     """One run of one command."""
 
     def __init__(self, command: str, common: Common) -> None:
-        self.command = command
-        self.common = common
-        self.actions = Actions.from_environ(os.environ)
-
-    @cached_property
-    def loaded(self) -> LoadedConfig:
-        """The configuration, read when first needed."""
-        return load_config(self.common.config)
-
-    @property
-    def model_name(self) -> str:
-        """Name of the model under decision."""
-        return self.loaded.model(self.common.model)[0]
-
-    @property
-    def model(self) -> Model:
-        """The model under decision."""
-        return self.loaded.model(self.common.model)[1]
-
-    @property
-    def retrain(self) -> Retrain:
-        """How the model is trained again."""
-        return self.need("retrain", self.model.retrain)
-
-    @cached_property
-    def forge(self) -> Forge | None:
-        """Where pull requests live; None when nothing is published."""
-        return choose_forge(self.common.forge, self.actions)
-
-    @cached_property
-    def repository(self) -> Repository:
-        """The repository that the command runs in; paths of models and of the config start at its top.
-
-        Raises:
-            RepositoryError: no repository is here.
-            UsageError: the command was started in a folder inside of it.
-        """
-        found = Repository.at(Path.cwd(), self.forge.credentials if self.forge else ())
-        if not found.root.samefile(Path.cwd()):
-            raise UsageError(f"{self.command} must be run from the top of the repository, {found.root}")
-        return found
-
-    @cached_property
-    def base_commit(self) -> str:
-        """The commit that a pull request is made against; elsewhere the one that is checked out.
-
-        Raises:
-            RepositoryError: a pull request's base is not here and cannot be fetched.
-        """
-        base = self.actions.base_sha
-        if base is None:
-            return "HEAD"
-        if not self.repository.has_commit(base):
-            self.repository.fetch_commit(base)
-        return base
-
-    @cached_property
-    def scratch(self) -> Path:
-        """Where predictions are kept for later steps of the same job, and otherwise as long as the command runs.
-
-        Outside the working tree, so that no commit can plant a table there.
-        """
-        temporary = os.environ.get("RUNNER_TEMP")
-        if self.actions.inside and temporary:
-            return Path(temporary) / "tidegate-tables"
-        self._place = TemporaryDirectory(prefix="tidegate-")
-        return Path(self._place.name)
-
-    def open(self, spec: str) -> Table:
-        """A table by path or by name of a source."""
-        sources = {name: source.path for name, source in self.loaded.config.sources.items()}
-        return open_table(spec, sources=sources)
-
-    def cannot_vouch(self) -> list[str]:
-        """What intervals rest on that may not hold, as warnings."""
-        if self.model.columns.cluster is None:
-            return []
-        return [
-            f"rows are treated as independent, but `columns.cluster: {self.model.columns.cluster}` says that they are"
-            " not: intervals may be too narrow, and verdicts too sure"
-        ]
-
-    def need(self, name: str, value: T | None) -> T:
-        """A key of the model's configuration, which the command cannot do without.
-
-        Raises:
-            ConfigError: it is missing.
-        """
-        if value is None or value == []:
-            raise ConfigError(
-                f"{self.common.config}: model {self.model_name!r} has no `{name}`, which {self.command} needs"
-            )
-        return value
+        super().__init__(command, common)
+        self._signed: _Signed | None = None
 
     def check_output_dir(self) -> None:
         """Refuse an output folder that cannot be written to, before anything is done that cannot be taken back.
@@ -152,27 +54,36 @@ class Invocation:
             )
 
     def write(self, document: Document) -> Mapping[str, str]:
-        """Write the three forms of a document to the output folder, each whole, and return their paths."""
-        folder = self.common.output_dir
-        texts = {
-            "json": to_json(document),
-            "md": reports.markdown(document, limit=None),
-            "html": reports.html(document),
+        """Write a document in its three forms and the audit document of it to the output folder, each whole.
+
+        Returns:
+            Their paths, and the hash of the audit document, by the names of the action's outputs.
+        """
+        # Bytes, so that hashes are the same on systems that end lines in another way.
+        contents = {
+            "json": to_json(document).encode(),
+            "md": reports.markdown(document, limit=None).encode(),
+            "html": reports.html(document).encode(),
         }
-        paths = {kind: folder / f"{self.command}.{kind}" for kind in texts}
-        parts = {kind: path.with_name(f".{path.name}.{os.getpid()}.part") for kind, path in paths.items()}
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for kind, part in parts.items():
-                part.write_text(texts[kind], encoding="utf-8")
-            for kind, part in parts.items():
-                part.replace(paths[kind])
-        except OSError as error:
-            for part in parts.values():
-                with suppress(OSError):
-                    part.unlink()
-            raise UsageError(f"cannot write to --output-dir {folder}: {error.strerror}") from None
-        return {"json": str(paths["json"]), "markdown": str(paths["md"]), "html": str(paths["html"])}
+        audited = audit.audit_document(
+            document,
+            document_sha256=sha256(contents["json"]).hexdigest(),
+            config=self.loaded,
+            model=self.model,
+            surroundings=audit.Surroundings.of(Path.cwd(), self.model, self.actions),
+            actions=self.actions,
+        )
+        contents["audit.json"] = audit.to_bytes(audited)
+        self._signed = _Signed(audited, sha256(contents["audit.json"]).hexdigest())
+        paths = {kind: self.common.output_dir / f"{self.command}.{kind}" for kind in contents}
+        _write_whole(self.common.output_dir, {paths[kind]: content for kind, content in contents.items()})
+        return {
+            "json": str(paths["json"]),
+            "markdown": str(paths["md"]),
+            "html": str(paths["html"]),
+            "audit": str(paths["audit.json"]),
+            "audit-sha256": self._signed.sha256,
+        }
 
     def publish(self, document: Document, outputs: Mapping[str, str] | None = None) -> None:
         """Write a finished document, print its verdict, and hand it to the runner and the pull request."""
@@ -222,38 +133,67 @@ class Invocation:
         except TidegateError as error:
             self.warn(f"the commit status could not be set: {error}")
 
-    def pull_request_number(self) -> int | None:
-        """The pull request of this run: the one that triggered it, or the open one of the branch."""
-        if self.actions.inside:
-            if self.actions.pull_request is not None or self.actions.event.get("pull_request") is not None:
-                return self.actions.pull_request
-            branch: str | None = self.actions.ref_name
-        else:
-            branch = self.repository.branch()
-        if self.forge is None or not branch or branch == self.forge.default_branch():
-            return None
-        found = self.forge.find_pull_request(branch)
-        return found.number if found is not None and found.open else None
+    def record(self, document: Document) -> history.Appended | None:
+        """Append a published document to the history, where this run may; its verdict stands if that does not work.
 
-    def warn(self, message: str) -> None:
-        """Say something that does not change the decision."""
-        if self.actions.inside:
-            print(f"::warning title=Tidegate::{annotation(message)}")
-        else:
-            print(f"warning: {terminal_text(message, limit=None)}", file=sys.stderr)
-
-    def progress(self, what: str) -> Callable[[str], None]:
-        """A sink for the lines of a command that runs for long: shown as they come, unable to steer the runner."""
-
-        def show(line: str) -> None:
-            # A bar in front keeps `::` commands from the start of a line; the old form counts anywhere.
-            print(
-                f"{what} | {terminal_text(line, limit=2_000).replace('##[', '## [')}",
-                file=sys.stderr,
-                flush=True,
+        Raises:
+            ValueError: the document is not as it was published.
+        """
+        published = sha256(to_json(document).encode()).hexdigest()
+        if self._signed is None or self._signed.audit["document_sha256"] != published:
+            raise ValueError("a document is recorded as it was published")
+        try:
+            if not self._records():
+                return None
+            credentials = self.forge.credentials if self.forge else ()
+            repository = Repository.at(Path.cwd(), credentials)
+            done = history.append(repository, self._signed.audit, self._signed.sha256)
+        except PermissionDenied as error:
+            self.notice(
+                "the decision is not in the history, for which the job needs `permissions: contents: write`;"
+                f" `history: off` keeps none ({error})"
             )
+            return None
+        except TidegateError as error:
+            self.warn(f"the decision is not in the history: {error}")
+            return None
+        print(f"history: record {done.records:,} of {done.path} on {history.BRANCH}")
+        return done
 
-        return show
+    def _records(self) -> bool:
+        """Whether the decision belongs into the history: what is merged was judged, by the branch's own workflow."""
+        setting, actions = self.common.history, self.actions
+        if setting == "on":
+            if actions.for_pull_request:
+                self.notice(
+                    "the history holds no decisions about pull requests; this one is in the output folder"
+                )
+            return not actions.for_pull_request
+        if setting == "off" or not (actions.inside and actions.of_the_repository):
+            return False
+        if self.common.forge not in ("auto", "github") or self.forge is None:
+            return False
+        return actions.ref == f"refs/heads/{actions.default_branch or self.forge.default_branch()}"
+
+
+def _write_whole(folder: Path, contents: Mapping[Path, bytes]) -> None:
+    """Write files into a folder: all of them aside, then each in its place, so that none is ever half there.
+
+    Raises:
+        UsageError: the folder cannot be written to.
+    """
+    parts = {path: path.with_name(f".{path.name}.{os.getpid()}.part") for path in contents}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, part in parts.items():
+            part.write_bytes(contents[path])
+        for path, part in parts.items():
+            part.replace(path)
+    except OSError as error:
+        for part in parts.values():
+            with suppress(OSError):
+                part.unlink()
+        raise UsageError(f"cannot write to --output-dir {folder}: {error.strerror}") from None
 
 
 def sticky_marker(document: Document, workflow: str) -> str:

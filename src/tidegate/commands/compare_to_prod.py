@@ -68,6 +68,7 @@ def run(
     invocation.publish(document)
     invocation.set_status(document, stops=stops)
     invocation.comment_on_pull_request(document)
+    invocation.record(document)
     return invocation.exit_code(stops=stops)
 
 

@@ -27,6 +27,7 @@ def run(invocation: Invocation, reference: str | None, current: str | None) -> i
     document = drift_document(invocation, invocation.open(reference), invocation.open(current))
     invocation.publish(document)
     invocation.comment_on_pull_request(document)
+    invocation.record(document)
     return 0
 
 

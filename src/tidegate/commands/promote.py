@@ -78,20 +78,20 @@ def _record(repository: Repository, branch: str, registry: Registry, version: Ve
 def _finish(invocation: Invocation, version: Version, *, promoted: bool) -> int:
     decision = "promoted" if promoted else "unchanged"
     what = "is now" if promoted else "already is"
-    invocation.publish(
-        make_document(
-            "promote",
-            model=invocation.model_name,
-            decision=decision,
-            reasons=[f"version {version.version} {what} production"],
-            config=invocation.loaded,
-            data={},
-            body={
-                "version": version.version,
-                "alias": "production",
-                "commit": version.commit,
-                "digest": version.digest,
-            },
-        )
+    document = make_document(
+        "promote",
+        model=invocation.model_name,
+        decision=decision,
+        reasons=[f"version {version.version} {what} production"],
+        config=invocation.loaded,
+        data={},
+        body={
+            "version": version.version,
+            "alias": "production",
+            "commit": version.commit,
+            "digest": version.digest,
+        },
     )
+    invocation.publish(document)
+    invocation.record(document)
     return 0

@@ -12,6 +12,11 @@ from tidegate.errors import UsageError
 SUMMARY_LIMIT = 1_000_000
 """GitHub refuses a step summary of over 1 MiB."""
 
+_OF_THE_REPOSITORY = frozenset(
+    {"schedule", "push", "workflow_dispatch", "repository_dispatch", "workflow_run"}
+)
+"""Events that the repository's own people or its clock cause."""
+
 
 @dataclass(frozen=True, slots=True)
 class Actions:
@@ -23,8 +28,16 @@ class Actions:
     server_url: str
     sha: str
     workflow: str
+    workflow_ref: str
+    job: str
+    run_id: str
+    run_attempt: str
     run_url: str | None
+    actor: str
+    triggering_actor: str
+    event_name: str
     event: Mapping[str, Any] = field(repr=False)
+    ref: str
     ref_name: str
     token: str = field(repr=False)
     output: Path | None
@@ -43,8 +56,16 @@ class Actions:
             server_url=server,
             sha=environment.get("GITHUB_SHA", ""),
             workflow=environment.get("GITHUB_WORKFLOW", ""),
+            workflow_ref=environment.get("GITHUB_WORKFLOW_REF", ""),
+            job=environment.get("GITHUB_JOB", ""),
+            run_id=run or "",
+            run_attempt=environment.get("GITHUB_RUN_ATTEMPT", ""),
             run_url=f"{server}/{repository}/actions/runs/{run}" if repository and run else None,
+            actor=environment.get("GITHUB_ACTOR", ""),
+            triggering_actor=environment.get("GITHUB_TRIGGERING_ACTOR", ""),
+            event_name=environment.get("GITHUB_EVENT_NAME", ""),
             event=_event(environment.get("GITHUB_EVENT_PATH")),
+            ref=environment.get("GITHUB_REF", ""),
             ref_name=environment.get("GITHUB_REF_NAME", ""),
             token=environment.get("TIDEGATE_TOKEN") or environment.get("GITHUB_TOKEN") or "",
             output=_file(environment.get("GITHUB_OUTPUT")),
@@ -69,6 +90,28 @@ class Actions:
         base = ((self.event.get("pull_request") or {}).get("base") or {}).get("sha")
         queued = (self.event.get("merge_group") or {}).get("base_sha")
         return str(base or queued) if base or queued else None
+
+    @property
+    def for_pull_request(self) -> bool:
+        """Whether the run judges a change that is not merged yet, in the merge queue as well."""
+        return (
+            self.event_name.startswith("pull_request")
+            or self.event_name == "merge_group"
+            or self.ref.startswith("refs/pull/")
+            or any(key in self.event for key in ("pull_request", "merge_group"))
+            or "pull_request" in (self.event.get("issue") or {})
+        )
+
+    @property
+    def of_the_repository(self) -> bool:
+        """Whether an event caused the run that runs what is merged: a push, a schedule, a call by hand."""
+        return self.event_name in _OF_THE_REPOSITORY and not self.for_pull_request
+
+    @property
+    def default_branch(self) -> str | None:
+        """The repository's default branch, where the event tells it."""
+        name = (self.event.get("repository") or {}).get("default_branch")
+        return name if isinstance(name, str) and name else None
 
     def write_outputs(self, outputs: Mapping[str, str]) -> None:
         """Set step outputs; a random delimiter keeps a value from ending its own block."""

@@ -1,0 +1,155 @@
+"""What is kept of a decision: one line of JSON, short enough for git."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA = "tidegate/history/1"
+MAX_LINE_BYTES = 32_768
+TEXT_LIMIT = 120
+"""Characters of a name or value that are kept."""
+SUMMARY_BYTES = 8_192
+"""Room that the verdicts of a record have in its line."""
+
+Text = Annotated[str, Field(max_length=TEXT_LIMIT)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Scalar = Text | bool | int | float | None
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+# A newer version may say more; what this one does not know is covered by the hashes all the same.
+_STRICT = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class _Line(BaseModel):
+    model_config = _STRICT
+
+    form: Literal["tidegate/history/1"] = Field(alias="schema")
+    model: Text
+    command: Text
+
+
+class Judged(BaseModel):
+    """One verdict in short; which names are given depends on its kind."""
+
+    model_config = _STRICT
+
+    kind: Text
+    verdict: Text
+    value: Scalar = None
+    metric: Text | None = None
+    column: Text | None = None
+    by: Text | list[Text] | None = None
+    options: dict[Text, Scalar] | None = None
+    slice: dict[Text, Scalar] | None = None
+    worst_of: Count | None = None
+    severity: Text | None = None
+    waived: bool = False
+    candidate: Text | None = None
+    set: Text | None = None
+    condition: Text | None = None
+    finding: Text | None = None
+
+
+class Record(_Line):
+    """One decision.
+
+    Attributes:
+        previous: sha256 of the line before; None in the first line of a file.
+        compaction: sha256 of the summary that the file begins with; None when it begins with its first record.
+        left_out: verdicts that found no room.
+    """
+
+    at: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]
+    decision: Text
+    audit_sha256: Digest
+    document_sha256: Digest
+    git_sha: Annotated[str, Field(pattern=r"^[0-9a-f]{40,64}$")] | None
+    run: Annotated[str, Field(max_length=500, pattern=r"^https?://")] | None
+    verdicts: list[Judged]
+    left_out: Count
+    previous: Digest | None
+    compaction: Digest | None
+
+
+class Compacted(BaseModel):
+    """What a summary stands for.
+
+    Attributes:
+        records: how many, those of earlier summaries included.
+        first: time of the oldest.
+        last: time of the newest.
+        decisions: how often each was made.
+        tip: sha256 of the last line that was replaced, which the next line follows.
+        sha256: of all replaced lines; the branch's older commits still have them.
+    """
+
+    model_config = _STRICT
+
+    records: Count
+    first: Text
+    last: Text
+    decisions: dict[Text, Count]
+    tip: Digest
+    sha256: Digest
+
+
+class Summary(_Line):
+    """The line that a file begins with after its oldest lines were replaced."""
+
+    compacted: Compacted
+
+
+def encoded(value: Mapping[str, Any]) -> bytes:
+    """The line that is kept of a record or summary."""
+    # ASCII: no line of the file can hide or reorder what it says.
+    return json.dumps(value, allow_nan=False).encode("ascii")
+
+
+def heading(audit: Mapping[str, Any]) -> dict[str, Any]:
+    """What every line about the model and the command of an audit document begins with."""
+    return {"schema": SCHEMA, "model": str(audit["model"]), "command": str(audit["command"])}
+
+
+def entry(audit: Mapping[str, Any], audit_sha256: str) -> dict[str, Any]:
+    """What is kept of an audit document: a record without its links to other lines."""
+    verdicts, left_out = _shortened(audit["verdicts"])
+    return {
+        **heading(audit),
+        "at": audit["at"],
+        "decision": audit["decision"],
+        "audit_sha256": audit_sha256,
+        "document_sha256": audit["document_sha256"],
+        "git_sha": audit["code"]["git_sha"],
+        "run": (audit["run"] or {}).get("url"),
+        "verdicts": verdicts,
+        "left_out": left_out,
+    }
+
+
+def _shortened(verdicts: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], int]:
+    """The verdicts that there is room for, those on all rows first, and how many were left out."""
+    kept: list[dict[str, Any]] = []
+    room = SUMMARY_BYTES
+    fields = tuple(Judged.model_fields)
+    good = {"pass", "non_inferior", "superior", "stable", "not_fired"}
+    ordered = sorted(verdicts, key=lambda each: (bool(each.get("slice")), each["verdict"] in good))
+    for each in ordered:
+        short = {name: _short(each[name]) for name in fields if each.get(name) not in (None, {})}
+        if each.get("waiver"):
+            short["waived"] = True
+        room -= len(encoded(short))
+        if room < 0:
+            break
+        kept.append(short)
+    return kept, len(verdicts) - len(kept)
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, str):
+        return value[:TEXT_LIMIT]
+    if isinstance(value, list):
+        return [_short(item) for item in value]
+    if isinstance(value, dict):
+        return {key[:TEXT_LIMIT]: _short(item) for key, item in value.items()}
+    return value
