@@ -7,7 +7,11 @@ import pytest
 from report_documents import SAMPLES
 from workspace import Ended, Workspace, project, workspace
 
+from tidegate.data_quality import training_overlap
 from tidegate.forge import LocalForge
+from tidegate.registry import artifact_files
+from tidegate.registry.fingerprint import overlap, read_fingerprint
+from tidegate.tables import open_table
 
 __all__ = ["project", "workspace"]
 
@@ -74,6 +78,7 @@ def test_a_pull_request_is_opened_and_then_updated(repo: Workspace) -> None:
         "models/late-delivery/MODEL_CARD.md",
         "models/late-delivery/lineage.json",
         "models/late-delivery/rates.json",
+        "models/late-delivery/training-fingerprint.json",
     ]
     assert (repo.git("rev-parse", "HEAD"), repo.git("status", "--porcelain")) == (head, before)
     assert repo.git("branch", "--list").split() == ["*", "main"]
@@ -94,6 +99,30 @@ def test_lineage_tells_what_the_model_was_made_from(repo: Workspace) -> None:
     assert lineage["training"]["end"] < lineage["holdout"]["start"]
     assert lineage["code_commit"] == repo.git("rev-parse", "HEAD")
     assert f"Model-Digest: {lineage['digest']}" in repo.git("log", "-1", "--format=%B", REMOTE_BRANCH)
+
+
+def test_the_rows_that_were_trained_on_leave_a_fingerprint(repo: Workspace) -> None:
+    assert retrain(repo, *REPORT).code == 0
+    recorded = document(repo)["lineage"]
+    repo.git("pull", "-q", "origin", BRANCH)
+    folder = repo.root / "models/late-delivery"
+    training, golden = (open_table(str(repo.root / "data" / f"{name}.csv")) for name in ("train", "golden"))
+    made = read_fingerprint(folder, recorded["digest"])
+    assert made is not None
+
+    assert recorded["training_fingerprint"] == {
+        "path": "models/late-delivery/training-fingerprint.json",
+        "sha256": made.sha256,
+    }
+    assert [sketch.columns for sketch in (made.by_id, made.by_content) if sketch] == [
+        ("id",),
+        ("at", "city", "hour", "late", "weather"),
+    ]
+    assert [each.matched for each in overlap(training, made, "id")] == [900, 900]
+    assert training_overlap(golden, folder, identifier="id", digest=recorded["digest"]) is None
+    assert list(artifact_files(folder)) == ["rates.json"]
+    assert retrain(repo, *REASON).code == 0
+    assert repo.git("ls-remote", "--heads", "origin", f"refs/heads/{BRANCH}")
 
 
 def test_evidence_comes_with_the_pull_request(repo: Workspace) -> None:

@@ -56,7 +56,7 @@ def test_the_digest_is_of_names_and_contents_and_not_of_our_own_files(tmp_path: 
     (tmp_path / "sub" / "a").write_bytes(b"1")
     (tmp_path / "b").write_bytes(b"2")
     digest = artifacts_digest(artifact_files(tmp_path).items())
-    for name in ("registry.json", "lineage.json", "MODEL_CARD.md"):
+    for name in ("registry.json", "lineage.json", "training-fingerprint.json", "MODEL_CARD.md"):
         (tmp_path / name).write_bytes(b"x")
 
     assert list(artifact_files(tmp_path)) == ["b", "sub/a"]

@@ -16,7 +16,15 @@ from tidegate.commands.evaluation import production_model, read_registry, scorer
 from tidegate.documents import Document, make_document
 from tidegate.errors import DataError, TidegateError, UsageError, UserCommandError
 from tidegate.forge import Forge, PullRequest
-from tidegate.registry import OWN_FILES, Version, artifact_files, artifacts_digest, lineage_path
+from tidegate.registry import (
+    OWN_FILES,
+    Version,
+    artifact_files,
+    artifacts_digest,
+    fingerprint_path,
+    lineage_path,
+)
+from tidegate.registry.fingerprint import Fingerprint, fingerprint_of
 from tidegate.tables import Table
 from tidegate.training import TrainingRows, choose_rows, train
 from tidegate.wording import duration, plural
@@ -42,6 +50,7 @@ class Trained:
     files: dict[str, Path]
     digest: str
     lineage: dict[str, Any]
+    fingerprint: Fingerprint
     gate: Document | None
     comparison: Document | None
     serving: Version | None
@@ -176,9 +185,22 @@ def _train(
     digest = artifacts_digest(files.items())
     serving = read_registry(invocation).production()
     gate, comparison = _evidence(invocation, place / "model", rows, golden, serving)
-    lineage = _lineage(invocation, request, drift, data, rows, golden, digest, serving)
+    fingerprint = _fingerprint(invocation, rows.training)
+    lineage = _lineage(invocation, request, drift, data, rows, golden, digest, serving) | {
+        "training_fingerprint": {
+            "path": fingerprint_path(invocation.model_name),
+            "sha256": fingerprint.sha256,
+        }
+    }
     tables = {"training": rows.training, **({"recent": rows.recent} if rows.recent else {})}
-    return Trained(files, digest, lineage, gate, comparison, serving), tables
+    return Trained(files, digest, lineage, fingerprint, gate, comparison, serving), tables
+
+
+def _fingerprint(invocation: Invocation, training: Table) -> Fingerprint:
+    """Of the rows by id and by features and label: what models say of a row is no part of it."""
+    columns = invocation.model.columns
+    beside = columns.named() - {columns.label, columns.timestamp}
+    return fingerprint_of(training, columns.id, set(training.schema) - beside)
 
 
 def _evidence(
@@ -204,7 +226,10 @@ def _evidence(
     if model.gate:
         name = "golden" if "golden" in sets else "recent"
         gate = gate_document(
-            invocation, make.table(model_dir, sets[name], f"the candidate on the {name} set")
+            invocation,
+            make.table(model_dir, sets[name], f"the candidate on the {name} set"),
+            model_dir=model_dir,
+            golden=sets.get("golden"),
         )
     if compared and model.compare is not None:
         missing = [name for name in model.compare.sets if name not in sets]
@@ -333,6 +358,7 @@ def _commit(invocation: Invocation, title: str, trained: Trained, document: Docu
         )
     lineage = json.dumps(trained.lineage, indent=2, ensure_ascii=False) + "\n"
     files[lineage_path(invocation.model_name)] = lineage.encode()
+    files[fingerprint_path(invocation.model_name)] = trained.fingerprint.to_bytes()
     files[f"{own}/MODEL_CARD.md"] = reports.model_card(document).encode()
     kept = {f"{own}/{name}" for name in OWN_FILES}
     old = [path for path in repository.files(parent, target) if path not in kept]

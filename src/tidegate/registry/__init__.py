@@ -2,15 +2,19 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tidegate.errors import RepositoryError
+from tidegate.git import Repository
 
 SCHEMA = "tidegate/registry/1"
-OWN_FILES = frozenset({"registry.json", "lineage.json", "MODEL_CARD.md"})
+SCHEMA_FINGERPRINT = "tidegate/training-fingerprint/1"
+FINGERPRINT = "training-fingerprint.json"
+OWN_FILES = frozenset({"registry.json", "lineage.json", FINGERPRINT, "MODEL_CARD.md"})
 """What Tidegate itself keeps in a model's folder; no part of the model."""
 
 
@@ -72,6 +76,11 @@ def lineage_path(model: str) -> str:
     return f"models/{model}/lineage.json"
 
 
+def fingerprint_path(model: str) -> str:
+    """Where the fingerprint of the rows that the model at hand was trained on lies in the repository."""
+    return f"models/{model}/{FINGERPRINT}"
+
+
 def parse_registry(raw: bytes | None, model: str) -> Registry:
     """Read a registry; nothing there is an empty one.
 
@@ -124,3 +133,55 @@ def artifacts_digest(files: Iterable[tuple[str, Path]]) -> str:
             content = hashlib.file_digest(stream, "sha256").hexdigest()
         digest.update(f"{content}  {name}\n".encode())
     return digest.hexdigest()
+
+
+def golden_changed_with_model(
+    repository: Repository, base_commit: str | None, golden: str, artifacts: str
+) -> bool | None:
+    """Whether both the golden set and the model differ between a commit and the working tree, new files included.
+
+    Args:
+        repository: whose working tree is judged.
+        base_commit: what it is compared with; of a pull request its base.
+        golden: a file, a folder of Parquet files, or a glob, from the top of the repository.
+        artifacts: the model's file or folder; what Tidegate itself keeps there does not count.
+
+    Returns:
+        None when git cannot tell: no base, or a golden set that it does not keep.
+    """
+    if base_commit is None or not repository.has_commit(base_commit):
+        return None
+    own = [f":(top,exclude,literal){PurePosixPath(artifacts) / name}" for name in sorted(OWN_FILES)]
+    try:
+        changed = _changed(repository, base_commit, [_pathspec(repository.root, golden)])
+        if not changed:
+            return changed
+        return bool(_changed(repository, base_commit, [f":(top,literal){PurePosixPath(artifacts)}", *own]))
+    except RepositoryError:
+        # Outside of the repository, or in a submodule.
+        return None
+
+
+def _pathspec(root: Path, spec: str) -> str:
+    """The files that a table is read from, in git's words."""
+    path = Path(spec)
+    if path.is_absolute() and path.is_relative_to(root):
+        path = path.relative_to(root)
+    name = path.as_posix()
+    if (root / path).is_dir():
+        folder = re.sub(r"([*?\[\]\\])", r"\\\1", name)
+        return f":(top,glob){folder}/**/*.parquet"
+    if not (root / path).exists() and re.search(r"[*?\[]", name):
+        return f":(top,glob){name}"
+    return f":(top,literal){name}"
+
+
+def _changed(repository: Repository, commit: str, paths: list[str]) -> bool | None:
+    """Whether files differ from a commit, by git's own filters, LFS included; None when there are none in git."""
+    unlocked = {"GIT_OPTIONAL_LOCKS": "0"}
+    options = ("--name-only", "--no-renames", "--no-ext-diff", "--no-textconv")
+    if repository.git("diff", *options, commit, "--", *paths, environment=unlocked):
+        return True
+    if repository.git("ls-files", "--others", "--exclude-standard", "--", *paths):
+        return True
+    return False if repository.git("ls-files", "--", *paths) else None
