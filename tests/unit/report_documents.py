@@ -1,6 +1,7 @@
 """Sample documents, one per state that a report can show."""
 
 import copy
+import itertools
 from typing import Any
 
 Document = dict[str, Any]
@@ -133,6 +134,234 @@ def gate_inconclusive() -> Document:
     return document | {"decision": "inconclusive", "reasons": document["reasons"][1:], "checks": kept}
 
 
+ANA = {"owner": "@ana", "reason": "thin traffic in winter, see the January review", "expires": "2026-12-31"}
+"""A waiver in force."""
+
+
+def waiver(metric: str, state: str, covers: int, **rest: Any) -> Document:
+    """One entry of `waivers[]` of an `evaluate-gate` document."""
+    row: Document = {
+        "metric": metric,
+        "column": None,
+        "by": None,
+        "slice": None,
+        "state": state,
+        "covers": covers,
+    }
+    return row | ANA | rest
+
+
+def finding(name: str, severity: str, column: str | None, value: float | None, detail: str) -> Document:
+    """One finding of an `evaluate-gate` document."""
+    return {"finding": name, "severity": severity, "column": column, "value": value, "detail": detail}
+
+
+def segment(where: Document, value: float, rows: int, adjusted: float, claimed: bool) -> Document:
+    """One slice that a search came upon."""
+    return {
+        "slice": where,
+        "value": value,
+        "rows": rows,
+        "share": rows / 10_000,
+        "difference": round(value - 0.4377, 6),
+        "p_value": adjusted / 412,
+        "adjusted_p_value": adjusted,
+        "claimed": claimed,
+    }
+
+
+def search(metric: str, slices: list[Document], **rest: Any) -> Document:
+    """One search for slices that nobody listed."""
+    row: Document = {
+        "metric": metric,
+        "column": None,
+        "options": {},
+        "overall": 0.4312,
+        "rows": 10_000,
+        "searched": 412,
+        "tested_columns": [f"feature_{index}" for index in range(9)],
+        "crossed_columns": [f"feature_{index}" for index in range(9)],
+        "left_out": ["flight_id", "tail_number"],
+        "found": len([row for row in slices if row["claimed"]]),
+        "max_conditions": 2,
+        "min_rows": 100,
+        "correction": "Holm (1979)",
+        "confidence": 0.95,
+        "slices": slices,
+    }
+    return row | rest
+
+
+def worst(row: Document) -> Document:
+    """A check as an entry of `worst_slices[]`."""
+    keys = ("metric", "column", "by", "options", "slice", "value", "ci", "rows", "verdict", "threshold")
+    return {key: row.get(key) for key in keys}
+
+
+def gate_waived() -> Document:
+    """A gate that passes because someone stands in for what fails, with all else that a gate can say."""
+    document = gate_pass()
+    thin = check(
+        "recall",
+        0.3122,
+        "fail",
+        slice={"carrier": "UA"},
+        ci=[0.2811, 0.345],
+        confidence=0.95,
+        rows=812,
+        waiver=ANA,
+    )
+    rows = [
+        *document["checks"],
+        thin,
+        check(
+            "demographic_parity_difference",
+            0.1121,
+            "pass",
+            by=["origin", "carrier"],
+            threshold={"max": 0.25},
+            ci=[0.0702, 0.1533],
+            confidence=0.95,
+        ),
+        check("ece", 0.0312, "pass", options={"bins": 10, "binning": "quantile"}, threshold={"max": 0.05}),
+        check(
+            "roc_auc",
+            0.6911,
+            "pass",
+            worst_of=14,
+            slice={"distance": "[100, 1000)", "departed_at": "2026-W05"},
+            threshold={"min": 0.65},
+            rows=1204,
+        ),
+        check("must_pass", 0, "pass", threshold={"max": 0}, rows=25),
+        check("invariance", 0.0125, "pass", threshold={"max": 0.02}, rows=400),
+    ]
+    return document | {
+        "reasons": ["all 9 checks that count pass"],
+        "checks": rows,
+        "approval": "required",
+        "waivers": [
+            waiver("recall", "used", 1, slice={"carrier": "UA"}),
+            waiver("latency_p95", "unused", 0, owner="@bo", reason="new machines", expires="2026-09-30"),
+        ],
+        "worst_slices": [worst(row) for row in (thin, document["checks"][1], rows[-3])],
+        "discovered": [
+            search(
+                "recall",
+                [
+                    segment({"carrier": "HA", "origin": "JFK"}, 0.2104, 342, 0.0004, True),
+                    segment({"dep_hour": ">= 20", "carrier": None}, 0.2931, 512, 0.031, True),
+                    segment({"distance": "< 100"}, 0.3312, 148, 0.21, False),
+                ],
+            )
+        ],
+        "findings": [
+            finding("duplicate_rows", "info", None, 0.0012, "12 of 10,000 rows repeat another row"),
+            finding("constant_column", "warn", "year", 1, "every row has the value 2013"),
+        ],
+        "golden": {
+            "path": "data/golden.parquet",
+            "sha256": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+            "changed_with_model": False,
+        },
+    }
+
+
+def gate_refused() -> Document:
+    """A gate that fails on behaviour and on findings, after a waiver has run out."""
+    document = gate_waived()
+    rows = [
+        *document["checks"],
+        check(
+            "must_pass",
+            2,
+            "fail",
+            threshold={"max": 0},
+            rows=25,
+            detail="2 of 25 rows are wrong: flight_id 90211, 90377",
+        ),
+        check(
+            "directional",
+            0.0311,
+            "fail",
+            threshold={"max": 0.02},
+            rows=386,
+            detail="12 of 386 pairs move the wrong way: pair_id 7, 19, 22, …",
+        ),
+        check("schema", 1, "fail", threshold={"max": 0}, detail="distance is text, not a number"),
+    ]
+    waivers = [
+        *document["waivers"],
+        waiver(
+            "roc_auc",
+            "expired",
+            1,
+            slice={"carrier": "HA"},
+            owner="@cy",
+            reason="until the new feed is in",
+            expires="2026-01-31",
+        ),
+    ]
+    findings = [
+        *document["findings"],
+        finding("too_good", "block", None, 0.9998, "a score this good is often a leak") | {"waiver": ANA},
+        finding(
+            "leakage", "block", "dep_delay", 0.9991, "dep_delay alone ranks the label with an AUC of 0.9991"
+        ),
+        finding(
+            "golden_changed", "warn", None, None, "data/golden.parquet and models/flight-delay both changed"
+        ),
+    ]
+    search = document["discovered"][0]
+    return document | {
+        "decision": "fail",
+        "discovered": [search | {"crossed_columns": search["crossed_columns"][:5], "found": 14}],
+        "reasons": [
+            "schema: distance is text, not a number",
+            "must_pass: 2 of 25 rows are wrong: flight_id 90211, 90377",
+            "directional: 12 of 386 pairs move the wrong way",
+            "leakage of dep_delay: it alone ranks the label with an AUC of 0.9991",
+        ],
+        "checks": rows,
+        "waivers": waivers,
+        "findings": findings,
+        "golden": document["golden"] | {"changed_with_model": True},
+    }
+
+
+def gate_searched() -> Document:
+    """A gate that cannot tell, whose search has shown nothing."""
+    document = gate_inconclusive()
+    unclear = document["checks"][2]
+    waived = unclear | {"slice": {"carrier": "YV"}, "waiver": ANA}
+    return document | {
+        "checks": [*document["checks"], waived],
+        "waivers": [waiver("roc_auc", "used", 1, slice={"carrier": "YV"})],
+        "worst_slices": [worst(unclear), worst(waived)],
+        "discovered": [
+            search(
+                "roc_auc",
+                [segment({"carrier": "HA"}, 0.6623, 241, 0.4, False) | {"difference": -0.0418}],
+                overall=0.7031,
+                left_out=[],
+            ),
+            search(
+                "accuracy",
+                [],
+                overall=0.9,
+                searched=1,
+                tested_columns=["carrier"],
+                min_rows=1,
+                max_conditions=1,
+            ),
+        ],
+        "findings": [
+            finding("trivial_model", "warn", None, 0.011, "0.7031 is 0.011 above always answering 0")
+        ],
+        "golden": {"path": "data/golden.parquet", "sha256": None, "changed_with_model": None},
+    }
+
+
 def gate_hostile() -> Document:
     """A failing gate whose every name and value is an attack."""
     document = gate_fail()
@@ -154,6 +383,24 @@ def gate_hostile() -> Document:
     document["reasons"] = [f"recall for carrier {name}: 0.31 is below the minimum 0.4" for name in HOSTILE]
     document["warnings"] = list(HOSTILE)
     document["provenance"]["data"][0]["path"] = HOSTILE[3]
+    document["checks"][3]["waiver"] = {"owner": HOSTILE[3], "reason": HOSTILE[8], "expires": HOSTILE[2]}
+    document["waivers"] = [
+        waiver(name, state, 1, owner=name, reason=name, by=[name, name])
+        for name, state in zip(HOSTILE[2:8], ("expired", "unused") * 3, strict=True)
+    ]
+    document["findings"] = [finding(name, "block", name, None, name) for name in HOSTILE]
+    document["discovered"] = [
+        search(
+            HOSTILE[4],
+            [segment({name: name}, 0.2, 100, 0.001, index < 6) for index, name in enumerate(HOSTILE)],
+            left_out=list(HOSTILE),
+            correction=HOSTILE[2],
+            options={HOSTILE[3]: HOSTILE[9]},
+        )
+    ]
+    document["worst_slices"] = [worst(row) for row in document["checks"][:8]]
+    document["golden"] = {"path": HOSTILE[2], "sha256": HOSTILE[3], "changed_with_model": True}
+    document["approval"] = HOSTILE[3]
     return document
 
 
@@ -177,6 +424,29 @@ def gate_many(slices: int = 500) -> Document:
         for index in range(slices // 5)
     ]
     return document
+
+
+def gate_crowded() -> Document:
+    """A gate with too much of everything."""
+    document = gate_many(500)
+    for index, row in enumerate(document["checks"][:60]):
+        row["waiver"] = ANA | {
+            "reason": f"reason {index}: " + "the review of the slice is not finished; " * 6
+        }
+    segments = [
+        segment({"destination": f"airport {index:03d}", "carrier": "UA"}, 0.2, 100, 0.001, index < 200)
+        for index in range(300)
+    ]
+    return document | {
+        "worst_slices": [worst(row) for row in document["checks"][:100]],
+        "discovered": [search(f"metric_{index}", segments) for index in range(12)],
+        "findings": [
+            finding("leakage", "warn", f"column_{index}", 0.99, "why " * 50) for index in range(200)
+        ],
+        "waivers": [
+            waiver(f"metric_{index}", state, 0) for index in range(50) for state in ("expired", "unused")
+        ],
+    }
 
 
 def comparison(
@@ -621,12 +891,15 @@ def hostile(document: Document) -> Document:
         "require",
         "role",
         "kind",
+        "severity",
+        "state",
+        "approval",
         "created_at",
         "action",
         "start",
         "end",
     }
-    attacks = iter(HOSTILE * 200)
+    attacks = itertools.cycle(HOSTILE)
 
     def poison(tree: Any, key: str = "") -> Any:
         if isinstance(tree, dict):
@@ -646,6 +919,9 @@ SAMPLES = {
     "gate-fail": gate_fail,
     "gate-pass": gate_pass,
     "gate-inconclusive": gate_inconclusive,
+    "gate-waived": gate_waived,
+    "gate-refused": gate_refused,
+    "gate-searched": gate_searched,
     "gate-hostile": gate_hostile,
     "gate-many": gate_many,
     "compare-hold": compare_hold,

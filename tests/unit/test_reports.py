@@ -26,6 +26,8 @@ from tidegate.reports.github_markdown import _environment as markdown_environmen
 SNAPSHOTS = Path(__file__).with_name("snapshots")
 PAGES = [
     "gate-fail",
+    "gate-waived",
+    "gate-refused",
     "gate-hostile",
     "compare-hold",
     "compare-several",
@@ -193,8 +195,230 @@ def test_even_the_tightest_limit_leaves_the_verdict() -> None:
     markdown = reports.markdown(documents.gate_hostile(), limit=1)
 
     assert markdown.startswith("## Gate: fail · ")
-    assert "14 checks: 13 fail, 1 skipped." in markdown
+    assert "14 checks: 13 fail (1 waived), 1 skipped." in markdown
     assert len(markdown.encode()) < 4_000
+
+
+@pytest.mark.parametrize("limit", [65_000, 20_000, 6_000, 3_000])
+def test_too_much_of_everything_still_fits_and_keeps_what_must_not_be_missed(limit: int) -> None:
+    document = documents.gate_crowded()
+    markdown = reports.markdown(document, limit=limit)
+    body = reports.pull_request_body(documents.retrain_opened() | {"gate": document}, limit=limit + 6_000)
+
+    assert len(markdown.encode()) <= limit
+    assert len(body.encode()) <= limit + 6_000
+    assert markdown.count("<details") == markdown.count("</details>")
+    for text in (markdown, body):
+        assert "> **60 failing checks are waived and do not block**" in text
+        assert "> **50 waivers have expired and do not work**" in text
+        assert "_This report was shortened" in text
+        assert re.search(r"findings? left out here", text)
+    assert len(reports.html(document).encode()) < 1_200_000
+
+
+def test_too_much_of_everything_hostile_still_fits() -> None:
+    markdown = reports.markdown(documents.hostile(documents.gate_crowded()))
+
+    assert len(markdown.encode()) <= 65_000
+    assert "> **60 failing checks are waived and do not block**" in markdown
+    assert len(body_rows(markdown)) > 8
+
+
+def test_what_is_left_out_of_a_crowded_report_is_the_least_pressing() -> None:
+    document = documents.gate_crowded()
+    document["discovered"] = document["discovered"][:1]
+    markdown = reports.markdown(document)
+    segments = re.findall(
+        r"airport (\d+)</code> and", markdown[markdown.index("**Segments nobody listed**") :]
+    )
+    left_out = re.search(r"_([\d,]+) slices left out here", markdown)
+
+    assert [int(number) for number in segments] == list(range(len(segments)))
+    assert len(segments) >= 20
+    assert left_out
+    assert int(left_out[1]) + len(segments) == 300
+
+
+def test_waivers_are_loud_in_every_rendering() -> None:
+    document = documents.gate_waived()
+    markdown = reports.markdown(document)
+    html, terminal = reports.html(document), reports.terminal(document, color=False)
+    row = next(line for line in markdown.splitlines() if line.startswith("| **✗"))
+
+    assert "1 fail (waived), 9 pass" in markdown.split("\n")[3]
+    assert "> [!WARNING]\n> **1 failing check is waived and does not block**\n" in markdown
+    assert "waived until 2026-12-31 by &#64;&#8203;ana: thin traffic in winter" in row
+    assert html.index("! 1 failing check is waived and does not block</h2>") < html.index("<h2>Checks</h2>")
+    assert '<b class="act">! waived</b>' in html
+    assert "\n  ! recall carrier=UA: waived until 2026-12-31 by @ana: thin traffic in winter" in terminal
+    assert "\n  fail, waived  recall carrier=UA" in terminal
+    assert "\x1b[33m  ! recall carrier=UA" in reports.terminal(document, color=True)
+
+
+def test_checks_under_one_waiver_are_told_together() -> None:
+    document = documents.gate_waived()
+    waived = next(row for row in document["checks"] if row.get("waiver"))
+    thin = waived | {"verdict": "inconclusive", "slice": {"carrier": "YV"}}
+    document["checks"] += [
+        thin,
+        waived | {"slice": {"carrier": "B6"}},
+        waived | {"waiver": documents.ANA | {"owner": "bo"}},
+    ]
+    markdown = reports.markdown(document)
+    told = [line for line in markdown.splitlines() if line.startswith("> - ") and "waived until" in line]
+
+    assert "> **3 failing checks and 1 inconclusive check are waived and do not block**" in markdown
+    assert ["and 2 more:" in line for line in told] == [True, False]
+
+
+@pytest.mark.parametrize("renderer", [reports.markdown, reports.html, partial(reports.terminal, color=False)])
+def test_a_long_name_hides_no_reason(renderer: Renderer) -> None:
+    long = documents.ANA | {"owner": "o" * 900}
+    document = documents.gate_waived()
+    document["checks"] = [row | {"waiver": long, "column": "c" * 900} for row in document["checks"][5:6]]
+
+    assert "thin traffic in winter" in renderer(document)
+
+
+def test_waivers_that_do_not_work_are_told() -> None:
+    document = documents.gate_refused()
+    markdown, html = reports.markdown(document), reports.html(document)
+
+    assert markdown.index("**1 waiver has expired and does not work**") < markdown.index("| verdict |")
+    assert (
+        "<code>HA</code>: ended 2026-01-31 and is missed by 1 check, given by &#64;&#8203;cy: until the new feed is in"
+        in markdown
+    )
+    assert html.index("1 waiver has expired and does not work") < html.index("<h2>Checks</h2>")
+    assert "roc_auc carrier=HA: the waiver does not work, it ended 2026-01-31" in reports.terminal(
+        document, color=False
+    )
+    for text in (markdown, html):
+        assert "1 waiver covers nothing and can go" in text
+    assert "expired" not in reports.markdown(documents.gate_waived())
+
+
+@pytest.mark.parametrize("renderer", [reports.markdown, reports.html, partial(reports.terminal, color=False)])
+def test_an_approval_is_asked_for_only_after_a_pass(renderer: Renderer) -> None:
+    line = "passes the gate; a release still needs an approval"
+
+    assert line in renderer(documents.gate_waived())
+    assert line not in renderer(documents.gate_refused())
+    assert line not in renderer(documents.gate_waived() | {"approval": None})
+
+
+@pytest.mark.parametrize("renderer", [reports.markdown, reports.html, partial(reports.terminal, color=False)])
+@pytest.mark.parametrize(("changed", "told"), [(True, True), (False, False), (None, False)])
+def test_a_golden_set_that_changed_with_the_model_is_called_out(
+    renderer: Renderer, changed: bool | None, told: bool
+) -> None:
+    document = documents.gate_pass() | {
+        "golden": {"path": "a", "sha256": None, "changed_with_model": changed}
+    }
+
+    assert ("golden set changed together with the model" in renderer(document)) == told
+
+
+@pytest.mark.parametrize("renderer", [reports.markdown, reports.html])
+def test_a_search_states_its_multiplicity_and_what_it_shows(renderer: Renderer) -> None:
+    tested = (
+        "412 slices of up to two conditions and at least 100 rows over 9 columns were tested;"
+        " p-values are corrected by Holm (1979) over all of them."
+    )
+    found, nothing = renderer(documents.gate_waived()), renderer(documents.gate_searched())
+
+    assert tested in found
+    assert "2 slices are worse than the rest at 95% confidence." in found
+    assert found.index("JFK") < found.index("1 slice not shown to be worse") < found.rindex("148")
+    assert nothing.count("None is shown to be worse than the rest at 95% confidence.") == 2
+    assert "1 slice of one condition over 1 column was tested;" in nothing
+
+
+def test_a_search_says_what_it_did_not_do_or_list() -> None:
+    found = reports.markdown(documents.gate_refused())
+    empty = documents.search("f1", [], overall=None, rows=0, searched=0, tested_columns=[])
+    nothing = reports.markdown(documents.gate_pass() | {"discovered": [empty]})
+
+    assert "over all of them. Only 5 of the columns were combined in pairs." in found
+    assert "14 slices are worse than the rest at 95% confidence; the worst 2 that do not repeat" in found
+    assert "No slice could be tested. **Nothing was searched.**" in nothing
+
+
+def test_a_waived_finding_is_as_loud_as_a_waived_check() -> None:
+    document = documents.gate_refused()
+
+    for renderer in (reports.markdown, reports.html):
+        assert "1 failing check and 1 finding are waived and do not block" in renderer(document)
+    assert "  block, waived: too_good: a score" in reports.terminal(document, color=False)
+
+
+@pytest.mark.parametrize("renderer", [reports.markdown, reports.html, partial(reports.terminal, color=False)])
+def test_searches_that_found_some_come_first(renderer: Renderer) -> None:
+    nothing, found = documents.search("f1", []), documents.gate_waived()["discovered"][0]
+    text = renderer(documents.gate_pass() | {"discovered": [nothing, found]})
+
+    assert text.index("slices are worse than the rest") < text.index("None is shown")
+
+
+def test_findings_come_by_severity() -> None:
+    markdown = reports.markdown(documents.gate_refused())
+    marked = [row for row in markdown.splitlines() if re.match(r"\| (\*\*✗.block|\*\*!.warn|–.info)", row)]
+
+    assert [row.split()[1].strip("*")[0] for row in marked] == ["✗", "✗", "!", "!", "–"]
+    assert (
+        "<br>**!\N{NO-BREAK SPACE}waived** | <code>too_good</code><br>waived until 2026-12-31 by" in marked[1]
+    )
+    assert "<code>leakage</code> of <code>dep_delay</code>" in marked[0]
+
+
+@pytest.mark.parametrize("renderer", [reports.markdown, reports.html, partial(reports.terminal, color=False)])
+def test_groups_worst_slices_and_settings_in_words_are_named(renderer: Renderer) -> None:
+    document = documents.gate_waived()
+    text = re.sub("<[^>]+>", "", renderer(document | {"checks": document["checks"][-5:]})).replace(
+        " × ", " x "
+    )
+
+    assert "by origin x" in text
+    assert "worst of 14 slices: distance" in text
+    assert "bins 10" in text
+    assert "binning quantile" in text
+
+
+def test_a_document_without_the_newer_keys_says_nothing_of_them() -> None:
+    for renderer in (reports.markdown, reports.html, partial(reports.terminal, color=False)):
+        text = renderer(documents.gate_fail())
+
+        assert not re.search("waive|Sanity|Worst slices|worst slice|nobody listed|approval|olden set", text)
+
+
+def test_a_retraining_tells_what_its_gate_waived() -> None:
+    document = documents.retrain_opened() | {"gate": documents.gate_waived()}
+
+    for text in (reports.pull_request_body(document), reports.model_card(document), reports.html(document)):
+        assert "1 failing check is waived and does not block" in text
+        assert "Segments nobody listed" in text
+
+
+def luminance(color: str) -> float:
+    digits = color if len(color) == 6 else "".join(digit * 2 for digit in color)
+    shares = [int(digits[start : start + 2], 16) / 255 for start in (0, 2, 4)]
+    linear = [share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_colors_can_be_told_from_their_grounds() -> None:
+    """WCAG 2.2, 1.4.3: text has a contrast of at least 4.5 to 1."""
+    style = re.findall("<style>(.*?)</style>", reports.html(documents.gate_pass()), re.DOTALL)[0]
+    themes = [
+        dict(re.findall(r"--(\w+):#([0-9a-f]+)", theme)) for theme in re.findall(r":root{[^}]+}", style)
+    ]
+
+    assert len(themes) == 3
+    for theme in themes:
+        for ink in ("ink", "soft", "go", "stop", "unsure", "note"):
+            for ground in ("paper", "ground", "alarm"):
+                dark, light = sorted((luminance(theme[ink]), luminance(theme[ground])))
+                assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, ground)
 
 
 @pytest.mark.parametrize(
@@ -222,6 +446,16 @@ def test_terminal_output_is_plain_and_short(name: str) -> None:
 @pytest.mark.parametrize("name", SAMPLES)
 def test_terminal_words_of_ours_are_ascii(name: str) -> None:
     assert reports.terminal(SAMPLES[name](), color=False).replace("…", "").isascii()
+
+
+def test_a_crowded_gate_is_short_in_the_terminal() -> None:
+    lines = reports.terminal(documents.gate_crowded(), color=False).split("\n")
+
+    assert len(lines) <= 30
+    assert "  and 58 more waived" in lines
+    assert "  and 49 more expired" in lines
+    assert "  and 198 more findings" in lines
+    assert "  and 11 more searches" in lines
 
 
 def test_terminal_columns_align_and_color_changes_no_text() -> None:
@@ -258,6 +492,9 @@ def test_first_line_and_alert_say_the_verdict() -> None:
         "gate-fail": "CAUTION",
         "gate-pass": "TIP",
         "gate-inconclusive": "WARNING",
+        "gate-waived": "TIP",
+        "gate-refused": "CAUTION",
+        "gate-searched": "WARNING",
         "compare-hold": "CAUTION",
         "compare-promote": "TIP",
         "drift-retrain": "WARNING",
@@ -324,7 +561,9 @@ def places(tree: Any) -> Iterator[tuple[Any, Any]]:
                 yield from places(value)
 
 
-@pytest.mark.parametrize("name", ["gate-fail", "compare-several", "drift-retrain", "retrain-opened"])
+@pytest.mark.parametrize(
+    "name", ["gate-fail", "gate-refused", "compare-several", "drift-retrain", "retrain-opened"]
+)
 @settings(max_examples=50, deadline=None)
 @given(replacements=st.lists(st.tuples(st.integers(0, 10**6), ANYTHING), min_size=1, max_size=4))
 def test_anything_anywhere_is_rendered_harmlessly_or_refused(

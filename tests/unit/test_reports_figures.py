@@ -67,6 +67,26 @@ def test_a_check_without_a_value_fails_before_any_other() -> None:
     assert [row["value"] for row in ranking.checks(document)] == [None, 0.0]
 
 
+def test_what_is_waived_comes_after_what_blocks() -> None:
+    waived, unclear = (
+        check("recall", 0.1, "fail", waiver={"owner": "ana"}),
+        check("recall", 0.39, "inconclusive"),
+    )
+    passing, small = check("recall", 0.5, "pass"), check("recall", 0.2, "fail")
+    rows = [passing, waived, unclear, small]
+
+    assert ranking.checks({"checks": rows}) == [small, unclear, waived, passing]
+
+
+def test_nothing_violated_is_no_narrow_escape() -> None:
+    kept = check("must_pass", 0, "pass", threshold={"max": 0})
+    broken = check("must_pass", 2, "fail", threshold={"max": 0})
+    rows = [kept, check("recall", 0.9, "pass"), broken, check("recall", None, "skipped")]
+
+    assert [row["value"] for row in ranking.checks({"checks": rows})] == [2, 0.9, 0, None]
+    assert charts.check_charts([kept, broken]) == [None, None]
+
+
 def test_a_maximum_is_cleared_from_below() -> None:
     latency = check("latency_p95", 40.0, "pass", threshold={"max": 50}, ci=[38.0, 44.0])
 

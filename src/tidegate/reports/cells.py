@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tidegate.reports import figures, ranking
+from tidegate.reports import figures, gate, ranking
 from tidegate.reports.escape import SENTENCE_LIMIT, Safe, code, md
-from tidegate.reports.verdicts import MARKS, Tone, category, outcome_of, tone_of
+from tidegate.reports.verdicts import MARKS, Tone, category, count, outcome_of, tone_of
 
 Row = Mapping[str, Any]
 
@@ -22,6 +22,21 @@ def word(verdict: Any) -> Safe:
     return _marked(str(verdict), tone_of(str(verdict)))
 
 
+def judged(check: Row) -> Safe:
+    """Write a check's verdict, and under it that it is waived."""
+    return _perhaps_waived(word(check.get("verdict")), check)
+
+
+def severity(finding: Row) -> Safe:
+    """Write how heavily a finding weighs, as a word with a mark, and under it that it is waived."""
+    level = str(finding.get("severity"))
+    return _perhaps_waived(_marked(level, gate.severity_tone(level)), finding)
+
+
+def _perhaps_waived(text: Safe, row: Row) -> Safe:
+    return Safe(f"{text}<br>{_marked('waived', 'act')}") if row.get("waiver") else text
+
+
 def outcome(comparison: Row) -> Safe:
     """Write a comparison's verdict, marked by whether it meets what was required of it."""
     return _marked(str(comparison.get("verdict")), outcome_of(comparison))
@@ -32,17 +47,26 @@ def _marked(verdict: str, tone: Tone) -> Safe:
     return Safe(text if tone in ("go", "note") else f"**{text}**")
 
 
-def subject(row: Row) -> Safe:
-    """Name what a check or comparison measures: metric, column, groups, slice and evaluation set."""
-    name = code(str(row.get("metric")))
+def measure(row: Row) -> Safe:
+    """Name what is measured: metric, column, groups and settings."""
+    name = code(gate.name(row))
     if row.get("column") is not None:
         name = Safe(f"{name} of {code(str(row['column']))}")
-    if row.get("by") is not None:
-        name = Safe(f"{name} by {code(str(row['by']))}")
+    by = gate.grouped_by(row)
+    if by:
+        name = Safe(f"{name} by {' × '.join(map(code, by))}")
     if row.get("options"):
         name = Safe(f"{name} ({settings(row['options'])})")
-    if row.get("slice"):
-        name = Safe(f"{name}, {slice_name(row['slice'])}")
+    return name
+
+
+def subject(row: Row) -> Safe:
+    """Name what a check, a waiver or a comparison is about: what is measured, slice and evaluation set."""
+    name = measure(row)
+    parts = [f"worst of {count(row['worst_of'], 'slice')}"] if row.get("worst_of") is not None else []
+    parts += [slice_name(row["slice"])] if row.get("slice") else []
+    if parts:
+        name = Safe(f"{name}, {': '.join(parts)}")
     if row.get("severity") in ("warn", "info"):
         name = Safe(f"{name} ({md(row['severity'])} only)")
     if row.get("set") is not None:
@@ -50,13 +74,40 @@ def subject(row: Row) -> Safe:
     return name
 
 
+def check_name(check: Row) -> Safe:
+    """Name a check and, under it, the waiver that covers it."""
+    return _over_waiver(subject(check), check)
+
+
+def finding_name(finding: Row) -> Safe:
+    """Name a finding and, under it, the waiver that covers it."""
+    return _over_waiver(measure(finding), finding)
+
+
+def _over_waiver(name: Safe, row: Row) -> Safe:
+    waiver = row.get("waiver")
+    return Safe(f"{name}<br>{sentence(gate.waived_until(waiver))}") if waiver else name
+
+
 def settings(options: Mapping[str, Any]) -> Safe:
-    """Write the settings of a metric: `at` 100."""
-    return Safe(", ".join(f"{md(str(name))} {figures.setting(value)}" for name, value in options.items()))
+    """Write the settings of a metric: `at` 100, `binning` quantile."""
+    return Safe(", ".join(f"{md(str(name))} {_setting(value)}" for name, value in options.items()))
 
 
-def slice_name(where: Mapping[str, Any]) -> Safe:
+def _setting(value: Any) -> str:
+    return md(value) if isinstance(value, str) else figures.setting(value)
+
+
+def value(check: Row) -> Safe:
+    """Write what a check found; violations as they were counted."""
+    form = figures.setting if ranking.is_expectation(check) else figures.number
+    return Safe(form(check.get("value")))
+
+
+def slice_name(where: Mapping[str, Any] | None) -> Safe:
     """Name a slice: `carrier` = `UA`."""
+    if not where:
+        return Safe("all rows")
     return Safe(" and ".join(f"{code(column)} = {code(category(value))}" for column, value in where.items()))
 
 
@@ -82,7 +133,7 @@ def evidence(check: Row) -> Safe:
     if bounds is None or distance is None:
         return sentence(check.get("detail") or "") if check.get("verdict") != "pass" else Safe("")
     bar = figures.interval_bar(distance, bounds)
-    return Safe(f"<code>{bar}</code> {_unbroken(figures.interval(check['ci']))}")
+    return Safe(f"<code>{bar}</code> {unbroken(Safe(figures.interval(check['ci'])))}")
 
 
 def difference(comparison: Row) -> Safe:
@@ -91,11 +142,12 @@ def difference(comparison: Row) -> Safe:
     if delta is None or ci is None:
         return sentence(comparison.get("detail") or "")
     bar = figures.interval_bar(delta, ci, margin=comparison.get("margin") or 0.0)
-    return Safe(f"<code>{bar}</code> {_unbroken(figures.interval(ci, sign=True))}")
+    return Safe(f"<code>{bar}</code> {unbroken(Safe(figures.interval(ci, sign=True)))}")
 
 
-def _unbroken(text: str) -> str:
-    return text.replace(" ", "\N{NO-BREAK SPACE}")
+def unbroken(text: Safe) -> Safe:
+    """Keep a figure on one line."""
+    return Safe(text.replace(" ", "\N{NO-BREAK SPACE}"))
 
 
 def drop(realised: Row) -> Safe:

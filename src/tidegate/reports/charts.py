@@ -50,8 +50,11 @@ def interval_chart(
 
 
 def check_charts(checks: Sequence[Row]) -> list[IntervalChart | None]:
-    """Draw checks as distances to their thresholds; checks of one metric and threshold share an axis."""
-    distances = [ranking.clearance(check) for check in checks]
+    """Draw checks as distances to their thresholds; checks of one metric and threshold share an axis.
+
+    Counts of violations are not drawn: none at all would look like a narrow escape.
+    """
+    distances = [None if ranking.is_expectation(check) else ranking.clearance(check) for check in checks]
     intervals = [ranking.cleared_interval(check) for check in checks]
     axes = [(check.get("metric"), check.get("column"), ranking.threshold(check)) for check in checks]
     spans = ([distance or 0.0, *(ends or ())] for distance, ends in zip(distances, intervals, strict=True))

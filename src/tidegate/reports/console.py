@@ -4,12 +4,14 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tidegate.reports import figures, ranking
+from tidegate.reports import figures, gate_lines, ranking
 from tidegate.reports.escape import SENTENCE_LIMIT, terminal_text
-from tidegate.reports.verdicts import Document, category, command_of, tone_of, verdict_of
+from tidegate.reports.gate_lines import subject
+from tidegate.reports.verdicts import Document, command_of, tone_of, verdict_of
 
 _COLORS = {"go": "32", "stop": "31", "unsure": "33", "act": "33", "note": "36"}
 _REASONS, _ROWS, _LOG, _CELL = 5, 8, 10, 44
+_WAIVED = ", waived"
 
 Row = Mapping[str, Any]
 Table = tuple[Sequence[str], list[list[str]]]
@@ -28,11 +30,16 @@ def render(document: Document, *, color: bool) -> str:
     if len(reasons) > _REASONS:
         lines.append(f"  - and {len(reasons) - _REASONS:,} more")
     lines += _retraining(document)
+    if command == "evaluate-gate":
+        notices = gate_lines.notices(document)
+        lines += [f"\x1b[33m{line}\x1b[0m" for line in notices] if color else notices
     if command in _TABLES:
         header, rows = _TABLES[command](document)
         lines += _aligned(header, rows[:_ROWS], color=color)
         if len(rows) > _ROWS:
             lines.append(f"  ... and {len(rows) - _ROWS:,} more rows in {command}.html")
+    if command == "evaluate-gate":
+        lines += gate_lines.remarks(document)
     return "\n".join(lines)
 
 
@@ -56,11 +63,12 @@ def _gate_table(document: Document) -> Table:
     for check in ranking.checks(document):
         bound = ranking.threshold(check)
         limit = f"{'>=' if bound[0] == 'min' else '<='} {figures.setting(bound[1])}" if bound else "-"
+        form = figures.setting if ranking.is_expectation(check) else figures.number
         rows.append(
             [
-                str(check.get("verdict")),
-                _subject(check),
-                figures.number(check.get("value")),
+                f"{check.get('verdict')}{_WAIVED if check.get('waiver') else ''}",
+                subject(check),
+                form(check.get("value")),
                 limit,
                 figures.interval(check.get("ci")),
                 figures.number(check.get("rows")),
@@ -78,7 +86,7 @@ def _comparison_table(document: Document) -> Table:
                 str(row.get("verdict")),
                 met,
                 str(row.get("candidate")),
-                _subject(row),
+                subject(row),
                 figures.signed(row.get("delta")),
                 figures.interval(row.get("ci"), sign=True),
                 figures.number(row.get("rows")),
@@ -105,22 +113,6 @@ def _drift_table(document: Document) -> Table:
 _TABLES = {"evaluate-gate": _gate_table, "compare-to-prod": _comparison_table, "drift-report": _drift_table}
 
 
-def _subject(row: Row) -> str:
-    parts = [str(row.get("metric"))]
-    if row.get("column") is not None:
-        parts.append(f"of {row['column']}")
-    if row.get("by") is not None:
-        parts.append(f"by {row['by']}")
-    parts += [f"{name} {value:g}" for name, value in (row.get("options") or {}).items()]
-    for column, value in (row.get("slice") or {}).items():
-        parts.append(f"{column}={category(value)}")
-    if row.get("severity") in ("warn", "info"):
-        parts.append(f"({row['severity']} only)")
-    if row.get("set") is not None:
-        parts.append(f"on {row['set']}")
-    return " ".join(parts)
-
-
 def _aligned(header: Sequence[str], rows: Sequence[Sequence[str]], *, color: bool) -> list[str]:
     if not rows:
         return []
@@ -130,7 +122,9 @@ def _aligned(header: Sequence[str], rows: Sequence[Sequence[str]], *, color: boo
     for index, row in enumerate(cells):
         padded = [text + " " * (width - _width(text)) for text, width in zip(row, widths, strict=True)]
         if color and index:
-            padded[0] = f"\x1b[{_COLORS[tone_of(rows[index - 1][0])]}m{padded[0]}\x1b[0m"
+            padded[0] = (
+                f"\x1b[{_COLORS[tone_of(rows[index - 1][0].removesuffix(_WAIVED))]}m{padded[0]}\x1b[0m"
+            )
         lines.append("  " + "  ".join(padded).rstrip())
     return lines
 

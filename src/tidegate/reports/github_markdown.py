@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 
-from tidegate.reports import cells, figures, ranking
+from tidegate.reports import cells, figures, gate, ranking
 from tidegate.reports.escape import Safe, code, digest, md
 from tidegate.reports.verdicts import Document, command_of, count, verdict_of
 
@@ -117,8 +117,16 @@ def _environment() -> Environment:
     for cell in (
         cells.sentence,
         cells.word,
+        cells.judged,
+        cells.severity,
         cells.outcome,
+        cells.measure,
         cells.subject,
+        cells.check_name,
+        cells.finding_name,
+        cells.slice_name,
+        cells.value,
+        cells.unbroken,
         cells.needs,
         cells.required,
         cells.evidence,
@@ -136,6 +144,7 @@ def _environment() -> Environment:
     environment.globals |= {
         "alert": _alert,
         "count": lambda number, noun: Safe(count(number, noun)),
+        "gates": gate,
         "ranking": ranking,
         "shown": _shown,
         "verdict_of": verdict_of,

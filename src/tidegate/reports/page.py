@@ -9,9 +9,18 @@ from typing import Any
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 from markupsafe import Markup
 
-from tidegate.reports import cells, charts, figures, ranking
+from tidegate.reports import cells, charts, figures, gate, ranking
 from tidegate.reports.escape import NAME_LIMIT, SENTENCE_LIMIT, visible
-from tidegate.reports.verdicts import MARKS, Document, category, command_of, outcome_of, tone_of, verdict_of
+from tidegate.reports.verdicts import (
+    MARKS,
+    Document,
+    category,
+    command_of,
+    count,
+    outcome_of,
+    tone_of,
+    verdict_of,
+)
 
 _TEMPLATES = Path(__file__).with_name("templates") / "html"
 
@@ -67,6 +76,7 @@ def _environment() -> Environment:
         "flatten": cells.flatten,
         "name": _name,
         "outcome": outcome_of,
+        "severity": gate.severity_tone,
         "slice": _slice,
         "tone": tone_of,
     }
@@ -74,6 +84,8 @@ def _environment() -> Environment:
     environment.globals |= {
         "MARKS": MARKS,
         "charts": charts,
+        "counted": count,
+        "gates": gate,
         "ranking": ranking,
         "style": Markup(style),  # noqa: S704 - our own file
         "style_hash": base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),

@@ -1,12 +1,19 @@
 """Worst first: the order in which a reader needs to see results, the same in every rendering."""
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any
 
 Row = Mapping[str, Any]
 
 _CHECK_ORDER = {"fail": 0, "inconclusive": 1, "pass": 2, "skipped": 3}
+_EXPECTATIONS = ("invariance", "directional", "must_pass", "schema")
 _COMPARISON_ORDER = {"inferior": 0, "inconclusive": 1, "non_inferior": 2, "superior": 3, "skipped": 4}
+
+
+def is_expectation(check: Row) -> bool:
+    """Tell whether a check counts violations of something expected, where others measure."""
+    return check.get("metric") in _EXPECTATIONS
 
 
 def clearance(check: Row) -> float | None:
@@ -35,14 +42,20 @@ def threshold(check: Row) -> tuple[str, float] | None:
 
 
 def checks(document: Row) -> list[Row]:
-    """Return the checks of an `evaluate-gate` document: those that block first, failures by size, closest passes."""
+    """Return the checks of an `evaluate-gate` document: those that block first, failures by size, closest passes.
 
-    def key(check: Row) -> tuple[bool, int, bool, float]:
+    What is waived comes after what blocks, and before what passes.
+    """
+
+    def key(check: Row) -> tuple[bool, bool, int, bool, float]:
         bound, distance = threshold(check), clearance(check)
+        if is_expectation(check) and check.get("verdict") == "pass":
+            distance = inf  # none violated of none allowed is no narrow escape
         scale = (abs(bound[1]) if bound else 0.0) or 1.0
         order = _CHECK_ORDER.get(str(check.get("verdict")), 0)
         aside = check.get("severity") in ("warn", "info")
-        return aside, order, distance is not None, (distance or 0.0) / scale
+        lenient = bool(check.get("waiver")) or order > _CHECK_ORDER["inconclusive"]
+        return aside, lenient, order, distance is not None, (distance or 0.0) / scale
 
     return sorted(document.get("checks") or [], key=key)
 

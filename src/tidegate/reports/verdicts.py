@@ -131,12 +131,19 @@ def count(number: int, noun: str) -> str:
 def _tally_gate(document: Document) -> str:
     checks = document.get("checks") or []
     verdicts = Counter(str(check.get("verdict")) for check in checks)
+    waived = Counter(str(check.get("verdict")) for check in checks if check.get("waiver"))
     parts = [
-        f"{verdicts[verdict]:,} {verdict}"
+        f"{verdicts[verdict]:,} {verdict}{_of_them_waived(waived[verdict], verdicts[verdict])}"
         for verdict in ("fail", "inconclusive", "pass", "skipped")
         if verdicts[verdict]
     ]
     return f"{count(len(checks), 'check')}: {', '.join(parts) or 'none configured'}."
+
+
+def _of_them_waived(waived: int, total: int) -> str:
+    if not waived:
+        return ""
+    return " (waived)" if waived == total else f" ({waived:,} waived)"
 
 
 def _tally_comparison(document: Document) -> str:
