@@ -1,6 +1,6 @@
 """Reading a predictions table: label, score and prediction checked and typed by the task."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from tidegate.config import Model
 from tidegate.errors import ConfigError, DataError
 from tidegate.metrics.base import Part
-from tidegate.metrics.data import Predictions, canonical
+from tidegate.metrics.data import Performance, Predictions, canonical
 from tidegate.tables import Column, Table, Want
 from tidegate.wording import plural
 
@@ -18,9 +18,9 @@ def read_predictions(
     model: Model,
     *,
     parts: Iterable[Part],
-    slices: Iterable[str] = (),
     extra: Iterable[tuple[str, Want]] = (),
     partial_labels: bool = False,
+    performance: Performance | None = None,
 ) -> Predictions:
     """Read and check the columns that a decision needs, in one pass.
 
@@ -28,25 +28,30 @@ def read_predictions(
         table: the predictions table.
         model: gives the task and the names of the columns.
         parts: which parts are needed.
-        slices: columns that slices are made of.
-        extra: further columns that metrics read, each with the kind that it is read as.
+        extra: further columns that metrics and slices read, each with the kind that it is read as.
         partial_labels: leave out the rows whose label is missing, rather than refuse the table.
+        performance: what was measured of the model as a whole; what it may hold is no longer needed by row.
 
     Raises:
         ConfigError: the config does not name a column that is needed.
         DataError: a column is missing, a label is missing, a score is no probability, or the table has no rows.
     """
     if model.task is None:
-        raise ConfigError("`task:` is missing in the config: write binary, multiclass or regression")
+        raise ConfigError("`task:` is missing in the config: write binary, multiclass, regression or ranking")
     needed = set(parts)
+    if performance is not None:
+        needed -= {part for part in _SERVICE if getattr(model.columns, part) is None}
     if partial_labels:
         needed.add("label")
     if "prediction" in needed and model.columns.prediction is None:
         # Without a column of its own the prediction follows from the score.
         needed.add("score")
     extra = list(extra)
-    columns = table.read([*_wanted(model, needed), *((name, "category") for name in slices), *extra])
+    columns = table.read([*_wanted(model, needed), *extra])
     rows = table.rows
+    if performance is not None and not columns:
+        # Nothing of the table was asked for; what was measured of the model stands on its own.
+        return Predictions(model.task, rows, performance=performance)
     if rows == 0:
         raise DataError(f"{table.path} has no rows: there is nothing to judge")
     if partial_labels:
@@ -61,14 +66,22 @@ def read_predictions(
         label=made.label() if "label" in needed else None,
         prediction=made.prediction() if "prediction" in needed else None,
         score=made.score if "score" in needed and model.task != "regression" else None,
-        latency=made.finite(_named(model.columns.latency, "latency")) if "latency" in needed else None,
+        query=made.query() if "query" in needed else None,
+        latency=made.service("latency"),
+        production_latency=made.service("production_latency"),
+        cost=made.service("cost"),
+        error=made.error() if "error" in needed else None,
+        performance=performance,
         columns={(name, want): made.measured(name, want) for name, want in extra},
-        slices={name: columns[name, "category"] for name in slices},
     )
 
 
+_SERVICE: tuple[Part, ...] = ("latency", "production_latency", "error", "cost")
+_NUMBERS = frozenset({"regression", "ranking"})
+
+
 def _wanted_label(model: Model) -> tuple[str, Want]:
-    return _named(model.columns.label, "label"), "number" if model.task == "regression" else "category"
+    return _named(model.columns.label, "label"), "number" if model.task in _NUMBERS else "category"
 
 
 def _wanted(model: Model, parts: set[Part]) -> Iterator[tuple[str, Want]]:
@@ -85,8 +98,11 @@ def _wanted(model: Model, parts: set[Part]) -> Iterator[tuple[str, Want]]:
             )
         for name in names.score.values() if isinstance(names.score, dict) else [names.score]:
             yield name, "number"
-    if "latency" in parts:
-        yield _named(names.latency, "latency"), "number"
+    if "query" in parts:
+        yield _named(names.query, "query"), "category"
+    for part in _SERVICE:
+        if part in parts:
+            yield _named(getattr(names, part), part), "any" if part == "error" else "number"
 
 
 def _named(column: str | None, part: str) -> str:
@@ -95,6 +111,25 @@ def _named(column: str | None, part: str) -> str:
             f"`columns.{part}:` is missing in the config: name the column of the predictions table"
         )
     return column
+
+
+_NAMED = 5
+_LONGEST = 60
+
+
+def _listed(values: Sequence[str]) -> str:
+    shown = [value if len(value) <= _LONGEST else f"{value[:_LONGEST]}..." for value in values[:_NAMED]]
+    return ", ".join(shown) + (", ..." if len(values) > _NAMED else "")
+
+
+def _row_of_third(column: Column) -> int:
+    """The row of a label in which a third value occurs for the first time."""
+    position: dict[str, int] = {}
+    of_level = [position.setdefault(canonical(level), len(position)) for level in column.levels]
+    codes = np.array([*of_level, -1])[column.values]
+    known = np.flatnonzero(codes >= 0)
+    first = np.sort(np.unique(codes[known], return_index=True)[1])
+    return int(known[first[2]])
 
 
 class _Maker:
@@ -129,10 +164,11 @@ class _Maker:
         declared = names.positive
         positive = "1" if declared is None else canonical(declared)
         found = sorted({canonical(level) for level in column.levels}) if column is not None else []
-        if len(found) > 2:
+        if column is not None and len(found) > 2:
             raise DataError(
-                f"{self.path}: column {column.name if column else ''!r} has {len(found)} values"
-                f" ({', '.join(found[:5])}, ...): a binary label has two; use `task: multiclass`, or mend the table"
+                f"{self.path}: column {column.name!r} has {len(found)} values ({_listed(found)}), the third of them"
+                f" first in row {_row_of_third(column) + 1}: a binary label has two;"
+                " use `task: multiclass`, or mend the table"
             )
         if positive not in found and (
             len(found) == 2 or (len(found) == 1 and found != ["0"] and declared is None)
@@ -145,13 +181,42 @@ class _Maker:
         return (negative, positive)
 
     def label(self) -> np.ndarray:
-        return self._coded(_named(self.model.columns.label, "label"))
+        name = _named(self.model.columns.label, "label")
+        if self.model.task != "ranking":
+            return self._coded(name)
+        values = self.columns[name, "number"].values
+        self._refuse(~np.isfinite(values), name, "is missing or not a finite number")
+        if (values < 0).any():
+            row = int(np.argmax(values < 0))
+            raise DataError(
+                f"{self.path}: column {name!r} must hold relevance, which is not negative, but row {row + 1} holds"
+                f" {values[row]:.6g}: mend the table"
+            )
+        return values
+
+    def query(self) -> np.ndarray:
+        name = _named(self.model.columns.query, "query")
+        column = self.columns[name, "category"]
+        self._refuse(column.missing, name, "is missing")
+        return column.values
+
+    def service(self, part: Part) -> np.ndarray | None:
+        """A number that tells how the answer was served."""
+        return self.finite(_named(getattr(self.model.columns, part), part)) if part in self.parts else None
+
+    def error(self) -> np.ndarray:
+        """1 where the model failed: true, a number that is not 0, or any message."""
+        column = self.columns[_named(self.model.columns.error, "error"), "any"]
+        if column.kind != "category":
+            return (~column.missing & (column.values != 0)).astype(np.float64)
+        failed = [canonical(level) not in ("0", "") for level in column.levels]
+        return np.array([*failed, False], dtype=np.float64)[column.values]
 
     def prediction(self) -> np.ndarray:
         name = self.model.columns.prediction
         if name is not None:
             return self._coded(name)
-        if self.model.task == "regression":
+        if self.model.task in _NUMBERS:
             raise ConfigError(
                 "`columns.prediction:` is missing in the config: name the column of the predicted number"
             )
@@ -182,6 +247,10 @@ class _Maker:
         """Probabilities, shape (n,) or (n, K)."""
         names = self.model.columns.score
         if isinstance(names, str):
+            if self.model.task == "ranking":
+                values = self.columns[names, "number"].values
+                self._refuse(~np.isfinite(values), names, "is missing or not a finite number")
+                return values
             if self.model.task == "multiclass":
                 raise ConfigError(
                     "`columns.score:` for multiclass is a mapping {class: column with its probability}"
@@ -203,7 +272,7 @@ class _Maker:
             row = int(np.argmax(off))
             raise DataError(
                 f"{self.path}: the class probabilities of row {row + 1} sum to {scores[row].sum():.6g}, not 1"
-                f" ({int(off.sum()):,} such rows)"
+                f" ({plural(int(off.sum()), 'such row')}): mend the columns that `columns.score:` names"
             )
         return scores
 
@@ -227,7 +296,7 @@ class _Maker:
             row = int(np.argmax(outside))
             raise DataError(
                 f"{self.path}: column {name!r} must hold probabilities between 0 and 1, but row {row + 1} holds"
-                f" {values[row]:.6g} ({int(outside.sum()):,} such rows): write probabilities, not raw scores"
+                f" {values[row]:.6g} ({plural(int(outside.sum()), 'such row')}): write probabilities, not raw scores"
             )
         return values
 

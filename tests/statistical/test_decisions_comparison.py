@@ -10,17 +10,16 @@ from simulation import assert_at_least, assert_at_most, repetitions
 from tidegate.comparison import ComparisonResult, EvaluationSet, compare
 from tidegate.config import Compare
 from tidegate.metrics.data import Predictions
-from tidegate.tables import Column
+from tidegate.tables import Column, Want
 
 pytestmark = pytest.mark.statistical
 METRICS = ["accuracy", "f1", "roc_auc", "log_loss", "root_mean_squared_error"]
 RUNS = {"f1": (150, 2_000)}  # its bootstrap costs the most
 
 
-def slices(codes: np.ndarray, count: int) -> dict[str, Column]:
-    return {
-        "part": Column("part", "category", codes.astype(np.int32), tuple(f"p{i:02d}" for i in range(count)))
-    }
+def slices(codes: np.ndarray, count: int) -> dict[tuple[str, Want], Column]:
+    names = tuple(f"p{i:02d}" for i in range(count))
+    return {("part", "category"): Column("part", "category", codes.astype(np.int32), names)}
 
 
 def answers(rng: np.random.Generator, n: int, noise: list[float], metric: str) -> list[Predictions]:
@@ -30,7 +29,7 @@ def answers(rng: np.random.Generator, n: int, noise: list[float], metric: str) -
     if metric == "root_mean_squared_error":
         return [
             Predictions(
-                "regression", n, label=signal, prediction=signal + each * rng.normal(size=n), slices=part
+                "regression", n, label=signal, prediction=signal + each * rng.normal(size=n), columns=part
             )
             for each in noise
         ]
@@ -40,7 +39,9 @@ def answers(rng: np.random.Generator, n: int, noise: list[float], metric: str) -
         score = special.expit(1.5 * signal - 0.5 + each * rng.normal(size=n))
         prediction = (score >= 0.5).astype(np.int32)
         models.append(
-            Predictions("binary", n, ("0", "1"), label=label, score=score, prediction=prediction, slices=part)
+            Predictions(
+                "binary", n, ("0", "1"), label=label, score=score, prediction=prediction, columns=part
+            )
         )
     return models
 
@@ -104,7 +105,7 @@ def one_slice_differs(
             ("0", "1"),
             label=label,
             prediction=np.where(each, label, 1 - label).astype(np.int32),
-            slices=slices(part, count),
+            columns=slices(part, count),
         )
         for each in right
     ]
@@ -150,7 +151,7 @@ def test_a_slice_where_nothing_differed_yet_is_no_proof(metric):
         part = np.repeat([0, *range(1, 11)], 40)
         spoiled = rng.random(440) < np.where(part == 0, 0.02, 0.05)
         production = Predictions(
-            "binary", 440, ("0", "1"), label=label, prediction=label, slices=slices(part, 11)
+            "binary", 440, ("0", "1"), label=label, prediction=label, columns=slices(part, 11)
         )
         candidate = Predictions(
             "binary",
@@ -158,7 +159,7 @@ def test_a_slice_where_nothing_differed_yet_is_no_proof(metric):
             ("0", "1"),
             label=label,
             prediction=np.where(spoiled, 1 - label, label).astype(np.int32),
-            slices=slices(part, 11),
+            columns=slices(part, 11),
         )
         result = decide([candidate, production], **guarded(metric, 0.01))
         kept += result.comparisons[1].satisfied

@@ -3,8 +3,8 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,13 +15,14 @@ from tidegate.tables import Want
 BINARY = frozenset({"binary"})
 CLASSES = frozenset({"binary", "multiclass"})
 NUMBERS = frozenset({"regression"})
-ALL_TASKS = CLASSES | NUMBERS
+QUERIES = frozenset({"ranking"})
+ALL_TASKS = CLASSES | NUMBERS | QUERIES
 
-Part = Literal["label", "prediction", "score", "latency"]
+Part = Literal["label", "prediction", "score", "query", "latency", "production_latency", "error", "cost"]
 LABEL_AND_PREDICTION: frozenset[Part] = frozenset({"label", "prediction"})
 LABEL_AND_SCORE: frozenset[Part] = frozenset({"label", "score"})
 
-Options = Mapping[str, str | float]
+Options = Mapping[str, Any]
 EMPTY_SLICE = "the slice has no rows"
 
 
@@ -33,12 +34,14 @@ class Estimate:
         value: None when it cannot be computed, for the reason in `problem`.
         interval: two-sided, when a confidence was asked for.
         rows: the rows the metric stands on (for recall, the positives).
+        note: what the number does not say by itself, such as the groups between which a gap is largest.
     """
 
     value: float | None
     rows: int
     interval: Interval | None = None
     problem: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,8 @@ class Metric(ABC):
     Attributes:
         better: ``higher``, ``lower``, or ``neither`` where only the user can tell.
         parts: which parts of the table it reads.
-        options: config keys it needs besides its name: ``column``, ``by``, ``k``, ``at``, ``quantile``.
+        options: config keys it needs besides its name, such as ``column``, ``by`` or ``k``.
+        defaults: further keys that it takes, with what they are when not given; None leaves them out.
     """
 
     name: str
@@ -80,6 +84,22 @@ class Metric(ABC):
     better: Literal["higher", "lower", "neither"]
     parts: frozenset[Part] = frozenset()
     options: frozenset[str] = frozenset()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def accepted(self) -> frozenset[str]:
+        """All config keys that it takes besides its name."""
+        return self.options | self.defaults.keys()
+
+    @property
+    def settled(self) -> Options:
+        """Its options when none is given."""
+        return {name: value for name, value in self.defaults.items() if value is not None}
+
+    @property
+    def searchable(self) -> bool:
+        """Whether the worst slices by it can be searched for."""
+        return False
 
     @property
     def sign(self) -> int:
@@ -89,6 +109,13 @@ class Metric(ABC):
     def columns(self, options: Options) -> dict[str, Want]:
         """Further columns that it reads under these options, and as which kind."""
         return {}
+
+    def check(self, options: Options) -> None:  # noqa: B027 -- most metrics accept whatever is of the right kind
+        """Refuse options that make no sense.
+
+        Raises:
+            ValueError: they do not; the message says how to mend them.
+        """
 
     @abstractmethod
     def estimate(

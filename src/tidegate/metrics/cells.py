@@ -8,8 +8,9 @@ import numpy as np
 
 from tidegate.metrics.base import EMPTY_SLICE, Estimate, Metric, Options, Paired, needed
 from tidegate.metrics.data import Groups, Predictions
+from tidegate.metrics.search import CellScan, Scan, Searchable, ShareScan
 from tidegate.stats.bootstrap import RESAMPLES, cell_interval, cell_paired
-from tidegate.stats.intervals import clopper_pearson, t_p_value, t_quantile
+from tidegate.stats.intervals import clopper_pearson, t_p_value, t_quantile, without_variation
 from tidegate.stats.paired import proportion_difference_from_counts
 from tidegate.stats.results import Interval, PairedResult
 
@@ -21,7 +22,7 @@ _CELL_DRAWS = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class CellMetric(Metric):
+class CellMetric(Searchable, Metric):
     """A function of the confusion matrix.
 
     Attributes:
@@ -29,6 +30,7 @@ class CellMetric(Metric):
         support: cells to the rows that the metric stands on, shape (..., K, K) to (...).
         undefined: why it does not exist, in words, when it does not.
         proportion: the metric is a share of its support with these successes, shape (..., K, K) to (...).
+        lowest: what the metric cannot fall below; none of them exceeds 1.
         given_label: the support depends on the label alone, so that both models share it and the comparison is one of
             paired proportions.
     """
@@ -37,7 +39,20 @@ class CellMetric(Metric):
     support: Callable[[Cells], np.ndarray]
     undefined: str
     proportion: Callable[[Cells], np.ndarray] | None = None
+    lowest: float = 0.0
     given_label: bool = False
+
+    def scan(self, data: Predictions, options: Options) -> Scan:
+        """See :meth:`Searchable.scan`; shares are tested exactly."""
+        k = len(data.classes)
+        cells = needed(data.label).astype(np.int64) * k + needed(data.prediction)
+        if self.proportion is None:
+            return CellScan(cells, (k, k), lambda counts: -self.sign * self.value(counts), self.support)
+        # Whether a cell counts, and as a success, depends on label and prediction alone: ask for each pair once.
+        each = np.eye(k * k).reshape(k * k, k, k)
+        counts, hit = self.support(each) > 0, self.proportion(each) > 0
+        good, bad = counts & hit, counts & ~hit
+        return ShareScan(good[cells], bad[cells]) if self.sign > 0 else ShareScan(bad[cells], good[cells])
 
     def estimate(
         self, data: Predictions, groups: Groups, options: Options, confidence: float | None
@@ -64,10 +79,20 @@ class CellMetric(Metric):
             return clopper_pearson(float(self.proportion(cells)), support, confidence=confidence)
         k = cells.shape[-1]
         with np.errstate(invalid="ignore", divide="ignore"):
-            return cell_interval(
+            found = cell_interval(
                 cells.ravel(),
                 lambda flat: self.value(flat.reshape(*flat.shape[:-1], k, k)),
                 confidence=confidence,
+            )
+            if found.low < found.high:
+                return found
+            # No draw differed from the others: how few rows there are of a class then says how little that proves.
+            labels = cells.sum(axis=-1)
+            return without_variation(
+                float(self.value(cells)),
+                int(labels[labels > 0].min()),
+                confidence=confidence,
+                lowest=self.lowest,
             )
 
     def compare(

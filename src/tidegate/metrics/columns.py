@@ -1,16 +1,13 @@
-"""Metrics of any column: its mean, its missing share, and latency percentiles."""
+"""Metrics of any column: its mean and quantiles, and how many of its values are missing, repeated or not expected."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from tidegate.metrics.base import ALL_TASKS, Metric, Options, needed
-from tidegate.metrics.data import Predictions
-from tidegate.metrics.resampled import ResampledMetric
+from tidegate.metrics.base import ALL_TASKS, Estimate, Metric, Options, Paired
+from tidegate.metrics.data import Groups, Predictions, canonical
+from tidegate.metrics.quantiles import RowQuantile
 from tidegate.metrics.rows import RowMean
-from tidegate.stats.bootstrap import Statistic
-from tidegate.stats.intervals import quantile_order_statistics
-from tidegate.stats.results import Interval
 from tidegate.tables import Want
 
 
@@ -19,6 +16,7 @@ class ColumnMean(RowMean):
     """A mean over a column that the config names."""
 
     kind: Want
+    bounded: bool | None = True
     options: frozenset[str] = frozenset({"column"})
 
     def columns(self, options: Options) -> dict[str, Want]:
@@ -27,50 +25,14 @@ class ColumnMean(RowMean):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LatencyQuantile(ResampledMetric):
-    """A percentile of latency, by linear interpolation as in numpy."""
+class ColumnQuantile(RowQuantile):
+    """A quantile of a column that the config names."""
 
-    quantile: float
-    undefined: str = "no row has a latency"
+    options: frozenset[str] = frozenset({"column", "quantile"})
 
-    def usable(self, data: Predictions) -> Predictions:
-        """The rows whose latency is known."""
-        return data.take(np.flatnonzero(~np.isnan(needed(data.latency))))
-
-    def statistic(self, data: Predictions) -> Statistic:
-        """Quantiles of the repeated rows, shape (k, n) to (k,)."""
-        values = needed(data.latency)
-        known = np.flatnonzero(~np.isnan(values))
-        order = known[np.argsort(values[known], kind="stable")]
-        ordered = values[order]
-        last = len(ordered) - 1
-
-        def value(weights: np.ndarray) -> np.ndarray:
-            if len(order) == 0:
-                return np.full(len(weights), np.nan)
-            upto = np.cumsum(weights[:, order], axis=1)
-            total = upto[:, -1]
-            position = self.quantile * (total - 1)
-            low = np.floor(position)
-            # The value ranked r (from 0) is the first whose cumulative weight exceeds r.
-            below, above = (
-                np.array(
-                    [np.searchsorted(row, rank, side="right") for row, rank in zip(upto, ranks, strict=True)]
-                )
-                for ranks in (low, low + 1)
-            )
-            first, second = ordered[np.minimum(below, last)], ordered[np.minimum(above, last)]
-            result: np.ndarray = np.where(total > 0, first + (position - low) * (second - first), np.nan)
-            return result
-
-        return value
-
-    def interval(self, data: Predictions, confidence: float) -> Interval:
-        """Distribution-free, from order statistics."""
-        values = needed(data.latency)
-        return quantile_order_statistics(
-            np.sort(values[~np.isnan(values)]), self.quantile, confidence=confidence
-        )
+    def columns(self, options: Options) -> dict[str, Want]:
+        """The column, as a number."""
+        return {str(options["column"]): "number"}
 
 
 def _column(data: Predictions, options: Options) -> np.ndarray:
@@ -91,9 +53,71 @@ def _below(data: Predictions, options: Options) -> np.ndarray:
     return np.where(np.isnan(values), np.nan, values < float(options["at"]))
 
 
+def _out_of_range(data: Predictions, options: Options) -> np.ndarray:
+    values = _column(data, options)
+    low, high = (
+        limit if given is None else float(given)
+        for given, limit in zip(options["range"], (-np.inf, np.inf), strict=True)
+    )
+    return np.where(np.isnan(values), np.nan, (values < low) | (values > high))
+
+
+def _unseen(data: Predictions, options: Options) -> np.ndarray:
+    column = data.columns[str(options["column"]), "category"]
+    known = {canonical(value) for value in options["values"]}
+    # The code -1 of a missing value, which is neither seen nor unseen, counts as the last.
+    of_level = np.array([*(canonical(level) not in known for level in column.levels), np.nan])
+    return of_level[column.values]
+
+
+def _repeated(data: Predictions, options: Options, codes: np.ndarray | None = None) -> np.ndarray:
+    """1 where the value of a row occurs again, in the same group where codes of groups are given."""
+    column = data.columns[str(options["column"]), "category"]
+    # Missing values, whose code is -1, take the first place in each group.
+    group = np.zeros(data.rows, dtype=np.int64) if codes is None else codes.astype(np.int64)
+    keys = group * (len(column.levels) + 1) + column.values + 1
+    _, found, counts = np.unique(keys, return_inverse=True, return_counts=True)
+    return np.where(column.values >= 0, counts[found] > 1, np.nan)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DuplicateShare(ColumnMean):
+    """The share of rows whose value another row of the same slice has, too."""
+
+    def estimate(
+        self, data: Predictions, groups: Groups, options: Options, confidence: float | None
+    ) -> list[Estimate]:
+        """See :meth:`Metric.estimate`."""
+        return self._within(groups).estimate(data, groups, options, confidence)
+
+    def compare(
+        self,
+        candidate: Predictions,
+        production: Predictions,
+        groups: Groups,
+        options: Options,
+        confidence: float,
+    ) -> list[Paired]:
+        """See :meth:`Metric.compare`."""
+        return self._within(groups).compare(candidate, production, groups, options, confidence)
+
+    def _within(self, groups: Groups) -> RowMean:
+        return RowMean(
+            name=self.name,
+            tasks=self.tasks,
+            better=self.better,
+            bounded=True,
+            values=lambda data, options: _repeated(data, options, groups.codes),
+        )
+
+
 METRICS: list[Metric] = [
-    ColumnMean(name="mean", tasks=ALL_TASKS, better="neither", kind="number", values=_column),
+    ColumnMean(name="mean", tasks=ALL_TASKS, better="neither", kind="number", values=_column, bounded=None),
+    ColumnQuantile(name="quantile", tasks=ALL_TASKS, better="neither", values=_column),
     ColumnMean(name="missing_share", tasks=ALL_TASKS, better="lower", kind="any", values=_missing),
+    DuplicateShare(
+        name="duplicate_share", tasks=ALL_TASKS, better="lower", kind="category", values=_repeated
+    ),
     *(
         ColumnMean(
             name=name,
@@ -105,14 +129,20 @@ METRICS: list[Metric] = [
         )
         for name, values in (("share_above", _above), ("share_below", _below))
     ),
-    *(
-        LatencyQuantile(
-            name=f"latency_p{percent}",
-            tasks=ALL_TASKS,
-            better="lower",
-            parts=frozenset({"latency"}),
-            quantile=percent / 100,
-        )
-        for percent in (50, 95, 99)
+    ColumnMean(
+        name="out_of_range_share",
+        tasks=ALL_TASKS,
+        better="lower",
+        kind="number",
+        options=frozenset({"column", "range"}),
+        values=_out_of_range,
+    ),
+    ColumnMean(
+        name="unseen_share",
+        tasks=ALL_TASKS,
+        better="lower",
+        kind="category",
+        options=frozenset({"column", "values"}),
+        values=_unseen,
     ),
 ]

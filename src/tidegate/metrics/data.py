@@ -3,10 +3,37 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from tidegate.tables import Column, Level, Want
+
+_BY_ROW = ("label", "prediction", "score", "query", "latency", "production_latency", "error", "cost")
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """What was measured of a model as a whole, rather than row by row.
+
+    Attributes:
+        latency: milliseconds of single answers; None when not measured.
+        production_latency: of production, measured interleaved with `latency`, one for one; None when not measured.
+        percentiles: of latency in milliseconds, by share, where only those are known.
+        throughput: answers per second.
+        error_rate, requests: share of requests that failed, and of how many.
+        cost_per_row: in any currency.
+        model_bytes: size of the model's files.
+    """
+
+    latency: np.ndarray | None = None
+    production_latency: np.ndarray | None = None
+    percentiles: Mapping[float, float] = field(default_factory=dict)
+    throughput: float | None = None
+    error_rate: float | None = None
+    requests: int | None = None
+    cost_per_row: float | None = None
+    model_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,15 +41,18 @@ class Predictions:
     """What a model said about `rows` examples, and what was true.
 
     Attributes:
-        task: ``binary``, ``multiclass`` or ``regression``.
+        task: ``binary``, ``multiclass``, ``regression`` or ``ranking``.
         rows: number of examples n.
         classes: binary: (negative, positive); multiclass: the sorted class names, as text.
-        label: (n,) int8/int32 class codes, or float64 for regression; None when not read.
+        label: (n,) int8/int32 class codes, float64 for regression, relevance for ranking; None when not read.
         prediction: (n,) same coding as `label`; None when not read.
-        score: binary (n,) and multiclass (n, K) probabilities; None when not read.
-        latency: (n,) float64, NaN where unknown; None when not read.
+        score: binary (n,) and multiclass (n, K) probabilities, ranking (n,) any number; None when not read.
+        query: (n,) int32 codes of the queries of a ranking; None when not read.
+        latency, production_latency: (n,) milliseconds, NaN where unknown; None when not read.
+        error: (n,) 1 where the model failed to answer, else 0; None when not read.
+        cost: (n,) what each answer cost, NaN where unknown; None when not read.
+        performance: what was measured of the model as a whole; None when nothing was.
         columns: further columns by name and the kind that a metric reads them as.
-        slices: further columns by name, as categories.
     """
 
     task: str
@@ -31,30 +61,30 @@ class Predictions:
     label: np.ndarray | None = None
     prediction: np.ndarray | None = None
     score: np.ndarray | None = None
+    query: np.ndarray | None = None
     latency: np.ndarray | None = None
+    production_latency: np.ndarray | None = None
+    error: np.ndarray | None = None
+    cost: np.ndarray | None = None
+    performance: Performance | None = None
     columns: Mapping[tuple[str, Want], Column] = field(default_factory=dict)
-    slices: Mapping[str, Column] = field(default_factory=dict)
 
     def take(self, rows: np.ndarray) -> "Predictions":
         """The examples at `rows`, in their order."""
-
-        def pick(values: np.ndarray | None) -> np.ndarray | None:
-            return None if values is None else values[rows]
-
+        arrays = {name: getattr(self, name) for name in _BY_ROW}
+        picked: dict[str, Any] = {
+            name: None if values is None else values[rows] for name, values in arrays.items()
+        }
         return replace(
             self,
             rows=len(rows),
-            label=pick(self.label),
-            prediction=pick(self.prediction),
-            score=pick(self.score),
-            latency=pick(self.latency),
+            **picked,
             columns={key: column.take(rows) for key, column in self.columns.items()},
-            slices={name: column.take(rows) for name, column in self.slices.items()},
         )
 
     def without_columns(self) -> "Predictions":
-        """Label, prediction, score and latency alone: what is cheap to cut into slices."""
-        return replace(self, columns={}, slices={})
+        """Without further columns: what is cheap to cut into slices."""
+        return replace(self, columns={})
 
     def recoded(self, classes: tuple[str, ...]) -> "Predictions":
         """The same with codes into `classes`, which must contain all of its own."""

@@ -1,17 +1,22 @@
 """Metrics of the order that a score gives: area under the ROC curve and average precision."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tidegate.metrics.base import Estimate, Paired, SliceMetric, needed
+from tidegate.errors import ConfigError
+from tidegate.metrics.base import Estimate, Options, Paired, SliceMetric, needed
 from tidegate.metrics.cells import oriented
 from tidegate.metrics.data import Predictions
 from tidegate.metrics.resampled import ResampledMetric
-from tidegate.metrics.rows import Linearised, SmoothMetric
+from tidegate.metrics.rows import SmoothMetric
+from tidegate.metrics.search import Scan, Searchable
+from tidegate.metrics.search_auc import AucScan
 from tidegate.stats.auc import auc_interval, delong, delong_paired, placement_influence, roc_auc
 from tidegate.stats.bootstrap import Statistic
+from tidegate.stats.intervals import without_variation
+from tidegate.stats.results import Interval, Linearised
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +37,17 @@ class _MacroAuc(SmoothMetric):
             influence += placement_influence(truth, score[:, k])
         return Linearised(value / len(data.classes), influence / len(data.classes))
 
+    def estimate_rows(self, data: Predictions, confidence: float | None) -> Estimate:
+        """See :meth:`SliceMetric.estimate_rows`; without overlap of the classes, by the rows of the smallest."""
+        found = super().estimate_rows(data, confidence)
+        if confidence is None or found.interval is None or found.interval.low < found.interval.high:
+            return found
+        fewest = int(np.bincount(needed(data.label)).min())
+        return replace(found, interval=without_variation(found.value or 0.0, fewest, confidence=confidence))
+
 
 @dataclass(frozen=True, kw_only=True)
-class RocAuc(SliceMetric):
+class RocAuc(Searchable, SliceMetric):
     """Area under the ROC curve; for several classes the mean of one against the rest."""
 
     undefined: str = "all rows are of one class"
@@ -42,6 +55,14 @@ class RocAuc(SliceMetric):
     @property
     def _macro(self) -> _MacroAuc:
         return _MacroAuc(name=self.name, tasks=self.tasks, better=self.better, parts=self.parts)
+
+    def scan(self, data: Predictions, options: Options) -> Scan:
+        """See :meth:`Searchable.scan`; of two classes only."""
+        if data.task == "multiclass":
+            raise ConfigError(
+                f"`discover:` can search by {self.name!r} for two classes only: use accuracy or log_loss"
+            )
+        return AucScan(needed(data.label) == 1, needed(data.score))
 
     def estimate_rows(self, data: Predictions, confidence: float | None) -> Estimate:
         """See :meth:`SliceMetric.estimate_rows`; DeLong's variance."""
@@ -71,6 +92,16 @@ class AveragePrecision(ResampledMetric):
     """Mean precision over the recall steps, without interpolation, as scikit-learn defines it."""
 
     undefined: str = "no row is labelled positive"
+
+    def interval(self, data: Predictions, confidence: float) -> Interval:
+        """See :meth:`ResampledMetric.interval`; where no draw differs, by the rows of the smaller class."""
+        found = super().interval(data, confidence)
+        if found.low < found.high:
+            return found
+        positives = int(np.count_nonzero(needed(data.label) == 1))
+        return without_variation(
+            found.low, max(min(positives, data.rows - positives), 1), confidence=confidence
+        )
 
     def statistic(self, data: Predictions) -> Statistic:
         """See :meth:`ResampledMetric.statistic`."""

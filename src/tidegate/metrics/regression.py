@@ -5,9 +5,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tidegate.metrics.base import LABEL_AND_PREDICTION, NUMBERS, Metric, Options, needed
+from tidegate.metrics.base import (
+    LABEL_AND_PREDICTION,
+    NUMBERS,
+    Estimate,
+    Metric,
+    Options,
+    Paired,
+    SliceMetric,
+    needed,
+)
 from tidegate.metrics.data import Predictions
-from tidegate.metrics.rows import Linearised, RowMean, SmoothMetric
+from tidegate.metrics.quantiles import RowQuantile
+from tidegate.metrics.rows import RowMean, SmoothMetric
+from tidegate.stats.results import Linearised
 
 
 def _errors(data: Predictions) -> np.ndarray:
@@ -31,8 +42,24 @@ def _pinball(data: Predictions, options: Options) -> np.ndarray:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _MaxError(SliceMetric):
+    """The largest absolute error; a sample says nothing about how much larger others are, so it has no interval."""
+
+    undefined: str = "there are no rows"
+
+    def estimate_rows(self, data: Predictions, confidence: float | None) -> Estimate:
+        return Estimate(float(np.abs(_errors(data)).max()), data.rows)
+
+    def compare_rows(self, candidate: Predictions, production: Predictions, confidence: float) -> Paired:
+        a, b = (float(np.abs(_errors(data)).max()) for data in (candidate, production))
+        problem = "the largest error of a sample has no interval: compare a quantile of the error"
+        return Paired(a, b, candidate.rows, problem=problem)
+
+
+@dataclass(frozen=True, kw_only=True)
 class _RootMeanSquaredError(SmoothMetric):
     undefined: str = "there are no rows"
+    of_one_mean: bool = True
 
     def linearise(self, data: Predictions) -> Linearised:
         squares = _errors(data) ** 2
@@ -46,11 +73,14 @@ class _R2(SmoothMetric):
     undefined: str = "the label is the same in every row"
 
     def linearise(self, data: Predictions) -> Linearised:
-        label, squares = needed(data.label), _errors(data) ** 2
-        deviations = (label - label.mean()) ** 2
+        label = needed(data.label)
+        # Rounding gives most constants a tiny variance.
+        if label.min() == label.max():
+            return Linearised(math.nan, np.zeros(data.rows))
+        squares, deviations = _errors(data) ** 2, (label - label.mean()) ** 2
         error, variance = float(squares.mean()), float(deviations.mean())
-        if variance == 0:
-            return Linearised(math.nan, squares)
+        if variance == 0 or not math.isfinite(error / variance):
+            return Linearised(math.nan, np.zeros(data.rows))
         ratio = error / variance
         return Linearised(1 - ratio, (ratio * (deviations - variance) - (squares - error)) / variance)
 
@@ -78,6 +108,22 @@ METRICS: list[Metric] = [
         options=frozenset({"quantile"}),
         values=_pinball,
     ),
+    RowMean(
+        name="mean_squared_error",
+        tasks=NUMBERS,
+        better="lower",
+        parts=LABEL_AND_PREDICTION,
+        values=lambda data, options: _errors(data) ** 2,
+    ),
+    RowQuantile(
+        name="median_absolute_error",
+        tasks=NUMBERS,
+        better="lower",
+        parts=LABEL_AND_PREDICTION,
+        values=_absolute_error,
+        share=0.5,
+    ),
+    _MaxError(name="max_error", tasks=NUMBERS, better="lower", parts=LABEL_AND_PREDICTION),
     _RootMeanSquaredError(
         name="root_mean_squared_error", tasks=NUMBERS, better="lower", parts=LABEL_AND_PREDICTION
     ),

@@ -10,22 +10,37 @@ import numpy as np
 from tidegate.metrics.base import Estimate, Metric, Options, Paired, SliceMetric
 from tidegate.metrics.cells import oriented
 from tidegate.metrics.data import Groups, Predictions
-from tidegate.stats.intervals import clopper_pearson, mean_t
+from tidegate.metrics.search import MeanScan, Scan, Searchable, ShareScan
+from tidegate.stats.intervals import clopper_pearson, mean_t, without_variation
 from tidegate.stats.paired import paired_mean, proportion_difference
-from tidegate.stats.results import PairedResult, identical
+from tidegate.stats.results import Linearised, PairedResult, identical
 
 _NO_ROWS = "there are no rows with a value"
 
 
 @dataclass(frozen=True, kw_only=True)
-class RowMean(Metric):
+class RowMean(Searchable, Metric):
     """The mean of a number per row.
 
     Attributes:
         values: the number of each row, shape (n,); NaN leaves the row out.
+        bounded: each is between 0 and 1 by what it is; None when only the values tell that it is one of these.
     """
 
     values: Callable[[Predictions, Options], np.ndarray]
+    bounded: bool | None = False
+
+    def are_shares(self, values: np.ndarray) -> bool:
+        """Whether the known values are all 0 or 1, and not by chance."""
+        return self.bounded is not False and bool(np.isin(values, (0.0, 1.0)).all())
+
+    def scan(self, data: Predictions, options: Options) -> Scan:
+        """See :meth:`Searchable.scan`; shares of rows are tested exactly."""
+        values = self.values(data, options)
+        zero, one = values == 0, values == 1
+        if not self.are_shares(values[~np.isnan(values)]):
+            return MeanScan(-self.sign * values)
+        return ShareScan(one, zero) if self.sign > 0 else ShareScan(zero, one)
 
     def estimate(
         self, data: Predictions, groups: Groups, options: Options, confidence: float | None
@@ -43,21 +58,23 @@ class RowMean(Metric):
             means = sums / counts
             # Two passes: the one-pass formula loses the digits of a small variance about a large mean.
             squares = np.bincount(codes, weights=(values - means[codes]) ** 2, minlength=groups.count)
-        shares = np.isin(values, (0.0, 1.0)).all()
+        shares = self.are_shares(values)
         results = []
         for g in range(groups.count):
             n = int(counts[g])
             if n == 0:
                 results.append(Estimate(None, 0, problem=_NO_ROWS))
                 continue
-            interval = None
+            mean, interval = float(means[g]), None
             if confidence is not None:
-                interval = (
-                    clopper_pearson(float(sums[g]), n, confidence=confidence)
-                    if shares
-                    else mean_t(float(means[g]), float(squares[g]) / max(n - 1, 1), n, confidence=confidence)
-                )
-            results.append(Estimate(float(means[g]), n, interval))
+                if shares:
+                    interval = clopper_pearson(float(sums[g]), n, confidence=confidence)
+                elif self.bounded and squares[g] == 0:
+                    interval = without_variation(mean, n, confidence=confidence)
+                else:
+                    variance = float(squares[g]) / max(n - 1, 1)
+                    interval = mean_t(mean, variance, n, confidence=confidence)
+            results.append(Estimate(mean, n, interval))
         return results
 
     def compare(
@@ -72,7 +89,7 @@ class RowMean(Metric):
         a, b = self.values(candidate, options), self.values(production, options)
         same = bool(np.array_equal(a, b, equal_nan=True))
         known = ~(np.isnan(a) | np.isnan(b))
-        shares = bool(np.isin(a[known], (0.0, 1.0)).all() and np.isin(b[known], (0.0, 1.0)).all())
+        shares = self.are_shares(a[known]) and self.are_shares(b[known])
         results = []
         for members in groups.members:
             rows = members[known[members]] if not known.all() else members
@@ -91,22 +108,24 @@ class RowMean(Metric):
         return results
 
 
-@dataclass(frozen=True, slots=True)
-class Linearised:
-    """A smooth statistic with the influence of each row on it (Hampel 1974): its variance is theirs over n.
+@dataclass(frozen=True, kw_only=True)
+class SmoothMetric(Searchable, SliceMetric):
+    """A smooth function of means over rows; intervals by the infinitesimal jackknife (Efron 1981).
 
     Attributes:
-        value: NaN where it does not exist.
-        influence: shape (n,), mean zero.
+        of_one_mean: it rises or falls with one mean over rows, as a root mean square does, and so can be searched by.
     """
 
-    value: float
-    influence: np.ndarray
+    of_one_mean: bool = False
 
+    @property
+    def searchable(self) -> bool:
+        """See :attr:`Metric.searchable`."""
+        return self.of_one_mean
 
-@dataclass(frozen=True, kw_only=True)
-class SmoothMetric(SliceMetric):
-    """A smooth function of means over rows; intervals by the infinitesimal jackknife (Efron 1981)."""
+    def scan(self, data: Predictions, options: Options) -> Scan:
+        """See :meth:`Searchable.scan`."""
+        return MeanScan(-self.sign * self.linearise(data).influence)
 
     @abstractmethod
     def linearise(self, data: Predictions) -> Linearised:

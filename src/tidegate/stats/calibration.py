@@ -124,7 +124,9 @@ def bin_index(score: FloatArray, *, bins: int, binning: Binning) -> IntArray:
     """The bin of each score, shape (n,), as in :func:`reliability_table`."""
     edges = np.linspace(0, 1, bins + 1)
     if binning == "quantile" and len(score):
-        edges = np.quantile(score, edges)
+        # The scores themselves, which no interpolation can move to the other side of a row.
+        ends = np.sort(score)[(len(score) - 1) * np.arange(1, bins) // bins]
+        return np.searchsorted(ends, score)
     return np.searchsorted(edges[1:-1], score)
 
 

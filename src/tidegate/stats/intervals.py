@@ -89,6 +89,20 @@ def quantile_order_statistics(sorted_values: FloatArray, q: float, *, confidence
     return Interval(low, high)
 
 
+def without_variation(
+    value: float, trials: float, *, confidence: float, lowest: float = 0.0, highest: float = 1.0
+) -> Interval:
+    """Interval of an average of bounded quantities that were all alike, by the number of trials alone.
+
+    A resample or a sample variance knows no surprise that has not been seen, and would make the interval a
+    point. Of all laws between the bounds the one that takes only these two varies most, so the exact interval of
+    a proportion (Clopper & Pearson, 1934) serves, stretched to the bounds.
+    """
+    width = highest - lowest
+    exact = clopper_pearson((value - lowest) / width * trials, trials, confidence=confidence)
+    return Interval(lowest + width * exact.low, lowest + width * exact.high)
+
+
 def mover_difference(a: float, a_interval: Interval, b: float, b_interval: Interval) -> Interval:
     """Interval of a - b from the intervals of two independent estimates (Zou & Donner, 2008).
 

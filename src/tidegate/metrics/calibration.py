@@ -1,0 +1,220 @@
+"""Calibration: do probabilities hold what they say? By bins of the score, and by Cox's regression."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tidegate.metrics.base import (
+    BINARY,
+    CLASSES,
+    EMPTY_SLICE,
+    LABEL_AND_SCORE,
+    Estimate,
+    Metric,
+    Options,
+    Paired,
+    needed,
+)
+from tidegate.metrics.cells import oriented
+from tidegate.metrics.data import Groups, Predictions
+from tidegate.metrics.rows import SmoothMetric
+from tidegate.stats import calibration, cox
+from tidegate.stats.bootstrap import Statistic, row_bootstrap_paired, row_interval
+from tidegate.stats.calibration import ReliabilityTable
+from tidegate.stats.results import Interval, Linearised
+
+
+@dataclass(frozen=True, kw_only=True)
+class Binned(Metric):
+    """A figure of the reliability table; of several classes, whether the likeliest is right and how likely it is said.
+
+    Attributes:
+        value: the figure of a table.
+        of_sums: the same from rows, labels and scores summed by bin, each of shape (k, bins), to (k,).
+        limits: its interval; None for a bootstrap of the rows.
+    """
+
+    value: Callable[[ReliabilityTable], float]
+    of_sums: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+    limits: Callable[..., Interval] | None = None
+    defaults: Mapping[str, Any] = field(default_factory=lambda: {"bins": 15, "binning": "uniform"})
+
+    def estimate(
+        self, data: Predictions, groups: Groups, options: Options, confidence: float | None
+    ) -> list[Estimate]:
+        """See :meth:`Metric.estimate`."""
+        right, score = _top(data)
+        return [self._estimate(right[rows], score[rows], options, confidence) for rows in groups.members]
+
+    def _estimate(
+        self, right: np.ndarray, score: np.ndarray, options: Options, confidence: float | None
+    ) -> Estimate:
+        rows = len(right)
+        if rows == 0:
+            return Estimate(None, 0, problem=EMPTY_SLICE)
+        # Sums must not depend on the order of a file.
+        order = np.lexsort((right, score))
+        right, score = right[order], score[order]
+        table = calibration.reliability_table(
+            right, score, bins=int(options["bins"]), binning=options["binning"]
+        )
+        interval = None
+        if confidence is not None:
+            interval = (
+                self.limits(table, confidence=confidence)
+                if self.limits is not None
+                else row_interval(self._statistic(right, score, options), rows, confidence=confidence)
+            )
+        return Estimate(self.value(table), rows, interval)
+
+    def compare(
+        self,
+        candidate: Predictions,
+        production: Predictions,
+        groups: Groups,
+        options: Options,
+        confidence: float,
+    ) -> list[Paired]:
+        """See :meth:`Metric.compare`; a bootstrap of the rows, each model on bins of its own."""
+        a, b = _top(candidate), _top(production)
+        return [
+            self._compare([part[rows] for part in (*a, *b)], options, confidence) for rows in groups.members
+        ]
+
+    def _compare(self, parts: list[np.ndarray], options: Options, confidence: float) -> Paired:
+        rows = len(parts[0])
+        if rows == 0:
+            return Paired(None, None, 0, problem=EMPTY_SLICE)
+        order = np.lexsort(parts)
+        right_a, score_a, right_b, score_b = (part[order] for part in parts)
+        first = self._statistic(right_a, score_a, options)
+        second = self._statistic(right_b, score_b, options)
+        result = row_bootstrap_paired(
+            lambda weights: first(weights) - second(weights), rows, confidence=confidence
+        )
+        whole = np.ones((1, rows))
+        return oriented(result, self.sign, float(first(whole)[0]), float(second(whole)[0]), rows)
+
+    def _statistic(self, right: np.ndarray, score: np.ndarray, options: Options) -> Statistic:
+        """The figure as a function of row weights, on the bins of these rows."""
+        bins = int(options["bins"])
+        index = calibration.bin_index(score, bins=bins, binning=options["binning"])
+        order = np.argsort(index, kind="stable")
+        occupied, starts = np.unique(index[order], return_index=True)
+        label, probability = right[order], score[order]
+
+        def statistic(weights: np.ndarray) -> np.ndarray:
+            drawn = weights[:, order]
+            sums = [np.zeros((len(weights), bins)) for _ in range(3)]
+            for total, values in zip(sums, (drawn, drawn * label, drawn * probability), strict=True):
+                total[:, occupied] = np.add.reduceat(values, starts, axis=1)
+            # Without its only row a table has no figure.
+            with np.errstate(invalid="ignore"):
+                return self.of_sums(*sums)
+
+        return statistic
+
+
+def _top(data: Predictions) -> tuple[np.ndarray, np.ndarray]:
+    """Whether what was said came true, and its probability, both (n,)."""
+    label, score = needed(data.label), needed(data.score)
+    if data.task == "binary":
+        return label.astype(np.float64), score
+    best = np.argmax(score, axis=1)
+    return (best == label).astype(np.float64), score[np.arange(data.rows), best]
+
+
+def _calibration_error(rows: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    result: np.ndarray = np.abs(labels - scores).sum(axis=-1) / rows.sum(axis=-1)
+    return result
+
+
+def _reliability(rows: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    squares = np.divide((labels - scores) ** 2, rows, out=np.zeros(rows.shape), where=rows > 0)
+    result: np.ndarray = squares.sum(axis=-1) / rows.sum(axis=-1)
+    return result
+
+
+def _resolution(rows: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    total = rows.sum(axis=-1)
+    overall = labels.sum(axis=-1) / total
+    squares = np.divide(labels**2, rows, out=np.zeros(rows.shape), where=rows > 0)
+    result: np.ndarray = squares.sum(axis=-1) / total - overall**2
+    return result
+
+
+def _uncertainty(rows: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    overall: np.ndarray = labels.sum(axis=-1) / rows.sum(axis=-1)
+    return overall * (1 - overall)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cox(SmoothMetric):
+    """A coefficient of Cox's regression of the label on the logit of the score."""
+
+    undefined: str = "the labels are of one class, or the score parts the classes without error"
+    fit: Callable[[np.ndarray, np.ndarray], Linearised]
+
+    def linearise(self, data: Predictions) -> Linearised:
+        label, score = needed(data.label), needed(data.score)
+        # Where the likelihood is flat the order of its sums shows in the tenth digit: let the values decide it.
+        order = np.lexsort((label, score))
+        found = self.fit(label[order], score[order])
+        influence = np.empty(data.rows)
+        influence[order] = found.influence
+        return Linearised(found.value, influence)
+
+
+METRICS: list[Metric] = [
+    Binned(
+        name="expected_calibration_error",
+        tasks=CLASSES,
+        better="lower",
+        parts=LABEL_AND_SCORE,
+        value=lambda table: table.expected_calibration_error,
+        of_sums=_calibration_error,
+        limits=calibration.calibration_error_interval,
+    ),
+    Binned(
+        name="brier_reliability",
+        tasks=BINARY,
+        better="lower",
+        parts=LABEL_AND_SCORE,
+        value=lambda table: calibration.brier_parts(table).reliability,
+        of_sums=_reliability,
+        limits=calibration.reliability_interval,
+    ),
+    Binned(
+        name="brier_resolution",
+        tasks=BINARY,
+        better="higher",
+        parts=LABEL_AND_SCORE,
+        value=lambda table: calibration.brier_parts(table).resolution,
+        of_sums=_resolution,
+        limits=calibration.resolution_interval,
+    ),
+    Binned(
+        name="brier_uncertainty",
+        tasks=BINARY,
+        better="neither",
+        parts=LABEL_AND_SCORE,
+        value=lambda table: calibration.brier_parts(table).uncertainty,
+        of_sums=_uncertainty,
+    ),
+    _Cox(
+        name="calibration_slope",
+        tasks=BINARY,
+        better="neither",
+        parts=LABEL_AND_SCORE,
+        fit=cox.calibration_slope,
+    ),
+    _Cox(
+        name="calibration_intercept",
+        tasks=BINARY,
+        better="neither",
+        parts=LABEL_AND_SCORE,
+        fit=cox.calibration_intercept,
+    ),
+]

@@ -1,0 +1,103 @@
+"""Metrics of rankings, by query: the mean over the queries, which are what is independent."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from tidegate.metrics.base import EMPTY_SLICE, QUERIES, Estimate, Metric, Options, Paired, Part, needed
+from tidegate.metrics.data import Groups, Predictions
+from tidegate.metrics.rows import RowMean
+from tidegate.stats import ranked
+
+_PARTS: frozenset[Part] = frozenset({"query", "label", "score"})
+Result = TypeVar("Result", Estimate, Paired)
+_NONE_RELEVANT = "no query has a relevant item"
+Measure = Callable[[ranked.Ranked, int | None], np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueryMean(Metric):
+    """The mean over queries of a figure of their ranking; a slice ranks the items of a query that are in it.
+
+    Attributes:
+        measure: the figure of each query; NaN leaves the query out.
+    """
+
+    measure: Measure
+
+    def estimate(
+        self, data: Predictions, groups: Groups, options: Options, confidence: float | None
+    ) -> list[Estimate]:
+        """See :meth:`Metric.estimate`; Student's t over the queries."""
+        rows, codes, of_queries = _by_slice(data, groups)
+        values = self._values(data, rows, codes, options)
+        found = self._mean(lambda _: values).estimate(data, of_queries, options, confidence)
+        return [_explained(one, len(items)) for one, items in zip(found, groups.members, strict=True)]
+
+    def compare(
+        self,
+        candidate: Predictions,
+        production: Predictions,
+        groups: Groups,
+        options: Options,
+        confidence: float,
+    ) -> list[Paired]:
+        """See :meth:`Metric.compare`; a paired t over the queries."""
+        rows, codes, of_queries = _by_slice(production, groups)
+        a, b = (self._values(data, rows, codes, options) for data in (candidate, production))
+        mean = self._mean(lambda data: a if data is candidate else b)
+        found = mean.compare(candidate, production, of_queries, options, confidence)
+        return [_explained(one, len(items)) for one, items in zip(found, groups.members, strict=True)]
+
+    def _values(self, data: Predictions, rows: np.ndarray, codes: np.ndarray, options: Options) -> np.ndarray:
+        in_order = ranked.rank_items(codes, needed(data.label)[rows], needed(data.score)[rows])
+        return self.measure(in_order, options.get("k"))
+
+    def _mean(self, values: Callable[[Predictions], np.ndarray]) -> RowMean:
+        return RowMean(
+            name=self.name,
+            tasks=self.tasks,
+            better=self.better,
+            bounded=True,
+            values=lambda data, options: values(data),
+        )
+
+
+def _explained(result: Result, items: int) -> Result:
+    """A missing value is one of queries, not of rows."""
+    return replace(result, problem=_NONE_RELEVANT if items else EMPTY_SLICE) if result.problem else result
+
+
+def _by_slice(data: Predictions, groups: Groups) -> tuple[np.ndarray, np.ndarray, Groups]:
+    """The rows that are in a slice, their queries numbered anew within each, and the slices of those queries."""
+    query = needed(data.query).astype(np.int64)
+    rows = np.flatnonzero(groups.codes >= 0)
+    combined = groups.codes[rows].astype(np.int64) * (int(query.max(initial=0)) + 1) + query[rows]
+    found, codes = np.unique(combined, return_inverse=True)
+    of_queries = (found // (int(query.max(initial=0)) + 1)).astype(np.int32)
+    return rows, codes, Groups(of_queries, groups.slices)
+
+
+def _metric(name: str, measure: Measure, *, needs_k: bool) -> QueryMean:
+    optional: Mapping[str, Any] = {} if needs_k else {"k": None}
+    return QueryMean(
+        name=name,
+        tasks=QUERIES,
+        better="higher",
+        parts=_PARTS,
+        options=frozenset({"k"}) if needs_k else frozenset(),
+        defaults=optional,
+        measure=measure,
+    )
+
+
+METRICS: list[Metric] = [
+    _metric("ndcg", ranked.ndcg, needs_k=False),
+    _metric("map", ranked.average_precision, needs_k=False),
+    _metric("mrr", ranked.reciprocal_rank, needs_k=False),
+    _metric("recall@k", lambda items, k: ranked.recall(items, k or 0), needs_k=True),
+    _metric("precision@k", lambda items, k: ranked.precision(items, k or 0), needs_k=True),
+    _metric("hit_rate@k", lambda items, k: ranked.hit(items, k or 0), needs_k=True),
+]
