@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tidegate.config import Compare, Guardrail, Primary
-from tidegate.gate import Slice
+from tidegate.gate import Slice, in_classes
 from tidegate.metrics.base import Paired, finite_bounds
 from tidegate.metrics.data import Predictions
 from tidegate.slices import groupings
@@ -43,8 +43,8 @@ class Comparison:
     set: str
     metric: str
     column: str | None
-    by: str | None
-    options: dict[str, float]
+    by: str | list[str] | None
+    options: dict[str, float | str]
     slice: Slice
     candidate_value: float | None
     production_value: float | None
@@ -148,7 +148,8 @@ def _ask(
         ("primary", primary, primary.require) if first else ("guardrail", primary, "non_inferior")
     ]
     uses += [("guardrail", guardrail, guardrail.require) for guardrail in config.guardrails]
-    for role, use, require in uses:
+    per_class = [(role, each, require) for role, use, require in uses for each in in_classes(use, production)]
+    for role, use, require in per_class:
         for groups in groupings(production, use.slices):
             answers = use.definition.compare(candidate, production, groups, use.options, level)
             for where, answer in zip(groups.slices, answers, strict=True):
@@ -207,7 +208,7 @@ def _conclude(question: _Question, adjusted: float | None, level: float, *, harm
         set=q.set,
         metric=q.use.metric,
         column=q.use.column,
-        by=q.use.by,
+        by=q.use.protected,
         options=q.use.settings,
         slice=q.where,
         candidate_value=answer.candidate,

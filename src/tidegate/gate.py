@@ -2,18 +2,31 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Literal, TypeVar
 
-from tidegate.config import Check
+import numpy as np
+
+from tidegate.behaviour import observe
+from tidegate.config import Check, CommandCheck, GateItem, MetricUse, MustPass, Sanity, SchemaCheck, Waiver
+from tidegate.discovery import Discovery, search
+from tidegate.findings import Finding
 from tidegate.metrics.base import Estimate, finite_bounds
 from tidegate.metrics.data import Predictions
+from tidegate.sanity import look
 from tidegate.slices import groupings
-from tidegate.tables import Level
+from tidegate.tables import Column, Level
+from tidegate.waivers import AppliedWaiver, Covers, WaiverInForce, waiver_sentences
 from tidegate.wording import name_measure, name_slice, number, plural
 
 Verdict = Literal["pass", "fail", "inconclusive", "skipped"]
+Severity = Literal["block", "warn", "info"]
 Slice = Mapping[str, Level | None] | None
+Use = TypeVar("Use", bound=MetricUse)
+_WORST = 3
+_FEWEST_SEARCHED = 30
+_CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,22 +35,75 @@ class CheckResult:
 
     metric: str
     column: str | None
-    by: str | None
-    options: dict[str, float]
+    by: str | list[str] | None
+    options: dict[str, float | str]
     slice: Slice
     value: float | None
     ci: tuple[float, float] | None
     confidence: float | None
     threshold: dict[str, float]
-    severity: Literal["block", "warn", "info"]
+    severity: Severity
     rows: int
     verdict: Verdict
     detail: str
+    worst_of: int | None = None
+    waiver: WaiverInForce | None = None
 
     @property
     def subject(self) -> str:
         """What was judged, in words."""
-        return name_measure(self.metric, self.column, self.by, self.options) + name_slice(self.slice)
+        of = f" in the worst of {plural(self.worst_of, 'slice')}," if self.worst_of else ""
+        where = name_slice(self.slice)
+        return name_measure(self.metric, self.column, self.by, self.options) + of + where
+
+
+@dataclass(frozen=True, slots=True)
+class WorstSlice:
+    """A slice that is among the worst by one check; the fields are those of the JSON document."""
+
+    metric: str
+    column: str | None
+    by: str | list[str] | None
+    options: dict[str, float | str]
+    slice: Slice
+    value: float | None
+    ci: tuple[float, float] | None
+    rows: int
+    verdict: Verdict
+    threshold: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedFinding:
+    """Something that was found without being asked for, with what it means here."""
+
+    finding: str
+    severity: Severity
+    column: str | None
+    value: float | None
+    detail: str
+    waiver: WaiverInForce | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a gate is told besides the predictions.
+
+    Attributes:
+        today: the day on which waivers are in force or have expired.
+        own: by position in the gate, what was computed outside: by the user's command, or of the table's schema.
+        must_pass: by position in the gate, the ids of the rows that must pass.
+        identifier: name of the id column.
+        features: columns that are searched for the worst slices.
+        findings: what was found of the table.
+    """
+
+    today: date
+    own: Mapping[int, Estimate] = field(default_factory=dict)
+    must_pass: Mapping[int, Sequence[str | int]] = field(default_factory=dict)
+    identifier: str | None = None
+    features: Sequence[Column] = ()
+    findings: Sequence[Finding] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,37 +114,140 @@ class GateResult:
     reasons: list[str]
     warnings: list[str]
     checks: list[CheckResult]
+    worst_slices: list[WorstSlice] = field(default_factory=list)
+    discovered: list[Discovery] = field(default_factory=list)
+    findings: list[ReportedFinding] = field(default_factory=list)
+    waivers: list[AppliedWaiver] = field(default_factory=list)
 
 
-def judge(data: Predictions, checks: Sequence[Check]) -> GateResult:
+def judge(
+    data: Predictions,
+    items: Sequence[GateItem],
+    known: Known,
+    *,
+    sanity: Sanity | None = None,
+    waived: Sequence[Waiver] = (),
+) -> GateResult:
     """Judge a predictions table.
 
     A metric that cannot be computed fails, unless its slice is under `min_rows`, which is `skipped`. A table on which
-    nothing could be judged is `inconclusive`, never a pass.
+    nothing could be judged is `inconclusive`, never a pass. A waiver excuses what it covers until it expires.
     """
-    results = [result for check in checks for result in _judge_check(data, check)]
-    return _decide(results)
+    # Numbers beyond the range of floats become infinite, and their verdict is that of infinity.
+    with np.errstate(over="ignore"):
+        judged = [list(_judge_item(data, item, i, known)) for i, item in enumerate(items)]
+    results = [result for each in judged for result in each]
+    findings = _findings(data, known, sanity or Sanity())
+    results, findings, applied = _excuse(results, findings, waived, known.today)
+    worst = [slice_ for item, each in zip(items, judged, strict=True) for slice_ in _worst_slices(item, each)]
+    found = [
+        _discover(data, each, known)
+        for item in items
+        if isinstance(item, Check) and item.discover
+        for each in in_classes(item, data)
+    ]
+    result = GateResult(
+        "pass",
+        [],
+        [],
+        results,
+        worst_slices=worst,
+        discovered=found,
+        findings=findings,
+        waivers=applied,
+    )
+    return _decide(result)
+
+
+def in_classes(use: Use, data: Predictions) -> list[Use]:
+    """A metric of one class, where there are several and none is named, once for each of them."""
+    if "class" not in use.definition.accepted or use.class_ is not None or data.task != "multiclass":
+        return [use]
+    return [use.model_copy(update={"class_": name}) for name in data.classes]
+
+
+def _judge_item(data: Predictions, item: GateItem, position: int, known: Known) -> Iterable[CheckResult]:
+    if isinstance(item, Check):
+        for check in in_classes(item, data):
+            yield from _judge_check(data, check)
+    elif isinstance(item, CommandCheck):
+        yield _result(item.metric, item, known.own[position], None, item.min_rows)
+    elif isinstance(item, SchemaCheck):
+        yield _behaved("schema", item.severity, 0.0, known.own[position])
+    elif isinstance(item, MustPass):
+        wanted = known.must_pass.get(position, item.must_pass.ids)
+        yield _behaved("must_pass", item.severity, 0.0, observe(item, data, known.identifier, wanted))
+    else:
+        name = type(item).__name__.lower()
+        yield _behaved(name, item.severity, item.max_share, observe(item, data, known.identifier))
 
 
 def _judge_check(data: Predictions, check: Check) -> Iterable[CheckResult]:
+    if check.worst_slice:
+        yield _judge_worst(data, check)
+        return
     for groups in groupings(data, check.slices):
         estimates = check.definition.estimate(data, groups, check.options, check.confidence)
         for where, estimate in zip(groups.slices, estimates, strict=True):
-            yield _judge_estimate(check, where, estimate)
+            yield _of_metric(check, where, estimate)
 
 
-def _judge_estimate(check: Check, where: Slice, estimate: Estimate) -> CheckResult:
-    verdict, detail = _verdict(check, estimate)
+def _judge_worst(data: Predictions, check: Check) -> CheckResult:
+    """The worst of the slices that have rows enough; its interval holds for all of them at once (Bonferroni 1936)."""
+    cut = groupings(data, check.slices)
+    fewest = check.min_rows or 1
+    points = [
+        estimate
+        for groups in cut
+        for estimate in check.definition.estimate(data, groups, check.options, None)
+    ]
+    enough = sum(estimate.rows >= fewest for estimate in points)
+    confidence = None
+    if check.confidence is not None:
+        confidence = 1 - (1 - check.confidence) / max(enough, 1)
+    judged = [
+        _of_metric(check, where, estimate)
+        for groups in cut
+        for where, estimate in zip(
+            groups.slices,
+            check.definition.estimate(data, groups, check.options, confidence),
+            strict=True,
+        )
+    ]
+    considered = [result for result in judged if result.verdict != "skipped"]
+    worst = min(considered or judged, key=_badness)
+    return replace(worst, worst_of=len(considered) or None)
+
+
+def _badness(result: CheckResult) -> tuple[int, bool, float]:
+    """Orders the worst first: by verdict, then what cannot be computed, then by the bound that counts."""
+    order = {"fail": 0, "inconclusive": 1}.get(result.verdict, 2)
+    if result.value is None:
+        return order, False, 0.0
+    sign = 1 if "min" in result.threshold else -1
+    bound = result.value if result.ci is None else result.ci[0 if sign > 0 else 1]
+    return order, True, sign * bound
+
+
+def _of_metric(check: Check, where: Slice, estimate: Estimate) -> CheckResult:
+    result = _result(check.metric, check, estimate, where, check.min_rows)
+    return replace(result, column=check.column, by=check.protected, options=check.settings)
+
+
+def _result(
+    metric: str, check: Check | CommandCheck, estimate: Estimate, where: Slice, min_rows: int | None
+) -> CheckResult:
+    verdict, detail = _verdict(check.threshold, check.confidence, min_rows, estimate)
     return CheckResult(
-        metric=check.metric,
-        column=check.column,
-        by=check.by,
-        options=check.settings,
+        metric=metric,
+        column=None,
+        by=None,
+        options={},
         slice=where,
         value=estimate.value,
         ci=finite_bounds(estimate.interval),
         confidence=check.confidence,
-        threshold={"min": check.min} if check.min is not None else {"max": check.max or 0.0},
+        threshold=check.threshold,
         severity=check.severity,
         rows=estimate.rows,
         verdict=verdict,
@@ -86,61 +255,174 @@ def _judge_estimate(check: Check, where: Slice, estimate: Estimate) -> CheckResu
     )
 
 
-def _verdict(check: Check, estimate: Estimate) -> tuple[Verdict, str]:
+def _behaved(metric: str, severity: Severity, most: float, estimate: Estimate) -> CheckResult:
+    verdict, detail = _verdict({"max": most}, None, None, estimate)
+    return CheckResult(
+        metric=metric,
+        column=None,
+        by=None,
+        options={},
+        slice=None,
+        value=estimate.value,
+        ci=None,
+        confidence=None,
+        threshold={"max": most},
+        severity=severity,
+        rows=estimate.rows,
+        verdict=verdict,
+        detail=detail,
+    )
+
+
+def _verdict(
+    threshold: Mapping[str, float], confidence: float | None, min_rows: int | None, estimate: Estimate
+) -> tuple[Verdict, str]:
     # An explicit min_rows says that thin slices are expected; without one, a slice that has no rows is a mistake.
-    if check.min_rows is not None and estimate.rows < check.min_rows:
-        return "skipped", f"{plural(estimate.rows, 'row')}, fewer than min_rows {check.min_rows}"
+    if min_rows is not None and estimate.rows < min_rows:
+        return "skipped", f"{plural(estimate.rows, 'row')}, fewer than min_rows {min_rows}"
     if estimate.value is None:
         return "fail", f"cannot be computed: {estimate.problem}"
+    note = f"; {estimate.note}" if estimate.note else ""
     low, high = estimate.value, estimate.value
-    if check.confidence is not None:
+    if confidence is not None:
         if estimate.interval is None:
             return "inconclusive", "no interval can be computed, so the bound cannot clear the threshold"
         low, high = estimate.interval.low, estimate.interval.high
-    sign, threshold = (1, check.min) if check.min is not None else (-1, check.max)
-    limit = sign * (threshold or 0.0)
+    (side, asked), sign = next(iter(threshold.items())), 1 if "min" in threshold else -1
+    limit = sign * asked
     worst, best = min(sign * low, sign * high), max(sign * low, sign * high)
-    side, name = ("below", "minimum") if sign > 0 else ("above", "maximum")
+    beyond, name = ("below", "minimum") if side == "min" else ("above", "maximum")
     if worst >= limit:
-        return "pass", ""
+        return "pass", estimate.note
     if best < limit:
-        what = "the whole interval is" if check.confidence is not None else "is"
-        return "fail", f"{what} {side} the {name}"
-    return "inconclusive", f"the interval does not clear the {name}; more rows would settle it"
+        what = "the whole interval is" if confidence is not None else "is"
+        return "fail", f"{what} {beyond} the {name} {number(asked)}{note}"
+    return (
+        "inconclusive",
+        f"the interval does not clear the {name} {number(asked)}; more rows would settle it{note}",
+    )
+
+
+def _worst_slices(item: GateItem, results: Sequence[CheckResult]) -> list[WorstSlice]:
+    """The worst few slices of a check, whether they pass or not."""
+    if not isinstance(item, Check) or not item.slices or item.worst_slice:
+        return []
+    known = [result for result in results if result.value is not None and result.verdict != "skipped"]
+    sign = 1 if "min" in item.threshold else -1
+    known.sort(key=lambda result: sign * (result.value or 0.0))
+    return [
+        WorstSlice(
+            r.metric, r.column, r.by, r.options, r.slice, r.value, r.ci, r.rows, r.verdict, r.threshold
+        )
+        for r in known[:_WORST]
+    ]
+
+
+def _discover(data: Predictions, check: Check, known: Known) -> Discovery:
+    found = search(
+        data,
+        known.features,
+        check.definition,
+        check.options,
+        min_rows=check.min_rows or _FEWEST_SEARCHED,
+        confidence=check.confidence or _CONFIDENCE,
+    )
+    return replace(found, metric=check.metric, column=check.column, options=check.settings)
+
+
+def _findings(data: Predictions, known: Known, sanity: Sanity) -> list[ReportedFinding]:
+    reported = []
+    for found in (*look(data), *known.findings):
+        severity = getattr(sanity, found.finding)
+        if severity != "off":
+            reported.append(ReportedFinding(found.finding, severity, found.column, found.value, found.detail))
+    return reported
+
+
+def _excuse(
+    results: list[CheckResult], findings: list[ReportedFinding], waived: Sequence[Waiver], today: date
+) -> tuple[list[CheckResult], list[ReportedFinding], list[AppliedWaiver]]:
+    """Give what fails the waiver that covers it."""
+    covers = Covers(waived, today)
+    results = [
+        replace(r, waiver=covers.check(r.metric, r.column, r.by, r.slice))
+        if r.verdict in ("fail", "inconclusive") and r.severity == "block"
+        else r
+        for r in results
+    ]
+    findings = [
+        replace(f, waiver=covers.check(f.finding, f.column, None, None)) if f.severity == "block" else f
+        for f in findings
+    ]
+    return results, findings, covers.applied()
 
 
 def _sentence(result: CheckResult) -> str:
     """One check as a reason."""
     if result.value is None:
         return f"{result.subject}: {result.detail}"
-    asked = number(next(iter(result.threshold.values())))
     if result.ci is None:
-        return f"{result.subject}: {number(result.value)} {result.detail} {asked}"
+        return f"{result.subject}: {number(result.value)} {result.detail}"
     low, high = result.ci
-    return (
-        f"{result.subject}: {number(result.value)} [{number(low)}, {number(high)}], {result.detail} ({asked})"
-    )
+    return f"{result.subject}: {number(result.value)} [{number(low)}, {number(high)}], {result.detail}"
 
 
-def _decide(results: list[CheckResult]) -> GateResult:
-    """The checks that block decide; of the others the ones that warn are told."""
-    blocking = [r for r in results if r.severity == "block"]
-    warnings = [
-        _sentence(r) for r in results if r.severity == "warn" and r.verdict in ("fail", "inconclusive")
-    ]
+def _finding_sentence(finding: ReportedFinding) -> str:
+    return f"{finding.finding.replace('_', ' ')}: {finding.detail}"
+
+
+def _decide(result: GateResult) -> GateResult:
+    """The checks and findings that block decide; of the others the ones that warn are told."""
+    blocking = [r for r in result.checks if r.severity == "block"]
+    broken = [r for r in blocking if r.verdict in ("fail", "inconclusive")]
     counts = Counter(r.verdict for r in blocking)
+    excused = [_sentence(r) for r in broken if r.waiver]
+    excused += [_finding_sentence(f) for f in result.findings if f.waiver]
+    warnings = [
+        *waiver_sentences(result.waivers, excused),
+        *(
+            _sentence(r)
+            for r in result.checks
+            if r.severity == "warn" and r.verdict in ("fail", "inconclusive")
+        ),
+        *(_finding_sentence(f) for f in result.findings if f.severity == "warn"),
+        *(sentence for found in result.discovered for sentence in _discovery_sentences(found)),
+    ]
+    failing = [r for r in broken if r.verdict == "fail" and r.waiver is None]
+    open_ones = [r for r in broken if r.verdict == "inconclusive" and r.waiver is None]
+    stopping = [f for f in result.findings if f.severity == "block" and f.waiver is None]
+    reasons = [_sentence(r) for r in failing]
+    reasons += [_finding_sentence(f) for f in stopping] + [_sentence(r) for r in open_ones]
     judged = len(blocking) - counts["skipped"]
-    reasons = [_sentence(r) for r in blocking if r.verdict == "fail"]
-    reasons += [_sentence(r) for r in blocking if r.verdict == "inconclusive"]
-    if counts["fail"]:
-        return GateResult("fail", reasons, warnings, results)
-    if counts["inconclusive"]:
-        return GateResult("inconclusive", reasons, warnings, results)
-    if not blocking:
-        return GateResult("pass", ["no check blocks: all only warn or inform"], warnings, results)
-    if not judged:
-        nothing = "no check could be judged: every slice is under its min_rows"
-        return GateResult("inconclusive", [nothing], warnings, results)
-    skipped = f"; {plural(counts['skipped'], 'check')} skipped under min_rows" if counts["skipped"] else ""
-    every = "all " if judged > 1 else ""
-    return GateResult("pass", [f"{every}{plural(judged, 'check')} passed{skipped}"], warnings, results)
+    decision: Literal["pass", "fail", "inconclusive"] = "pass"
+    if failing or stopping:
+        decision = "fail"
+    elif open_ones:
+        decision = "inconclusive"
+    elif not blocking:
+        reasons = ["no check blocks: all only warn or inform"]
+    elif not judged:
+        decision, reasons = "inconclusive", ["no check could be judged: every slice is under its min_rows"]
+    else:
+        reasons = [_passed(judged, len(broken), counts["skipped"])]
+    return replace(result, decision=decision, reasons=reasons, warnings=warnings)
+
+
+def _passed(judged: int, excused: int, skipped: int) -> str:
+    passed = judged - excused
+    every = "all " if judged > 1 and not excused else ""
+    waived = f"; {plural(excused, 'failing check')} waived" if excused else ""
+    thin = f"; {plural(skipped, 'check')} skipped under min_rows" if skipped else ""
+    return f"{every}{plural(passed, 'check')} passed{waived}{thin}"
+
+
+def _discovery_sentences(found: Discovery) -> Iterable[str]:
+    claimed = [each for each in found.slices if each.claimed]
+    if claimed:
+        first = claimed[0]
+        measure = name_measure(found.metric, found.column, None, found.options)
+        yield (
+            f"{measure}{name_slice(first.slice)}: {number(first.value)} against {number(found.overall)} overall, a"
+            f" slice that no check lists (adjusted p {number(first.adjusted_p_value)} over"
+            f" {plural(found.searched, 'slice')})"
+        )

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
+from pydantic.fields import FieldInfo
 
 from tidegate.config import Config, Model
 from tidegate.errors import ConfigError
@@ -149,7 +150,7 @@ def _describe(error: ValidationError, node: yaml.Node, name: str) -> Iterator[st
     best: dict[int, tuple[int, str]] = {}
     for item in error.errors(include_url=False):
         path, line, depth = _locate(node, item["loc"])
-        message = _message(item, path)
+        message = _message(item)
         if line not in best or depth > best[line][0]:
             best[line] = (depth, f"{name}:{line}: {'.'.join(map(str, path)) or 'file'}: {message}")
     for line in sorted(best):
@@ -175,10 +176,10 @@ def _locate(node: yaml.Node, location: Sequence[int | str]) -> tuple[list[int | 
     return path, line, len(path)
 
 
-def _message(item: Any, path: Sequence[int | str]) -> str:
+def _message(item: Any) -> str:
     match item["type"]:
         case "extra_forbidden":
-            accepted = _fields_at(Config, list(path)[:-1])
+            accepted = _keys_at(Config, list(item["loc"])[:-1])
             return f"unknown key.{did_you_mean(item['loc'][-1], accepted)}"
         case "missing":
             return f"the key {item['loc'][-1]!r} is missing"
@@ -186,6 +187,8 @@ def _message(item: Any, path: Sequence[int | str]) -> str:
             return str(item["ctx"]["error"])
         case "literal_error" | "enum":
             return f"{item['input']!r} is not accepted here: use {item['ctx']['expected']}"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return f"keys with values belong here, such as {{key: value}} (found {_short(item['input'])})"
         case _:
             return f"{item['msg'][0].lower()}{item['msg'][1:]} (found {_short(item['input'])})"
 
@@ -195,18 +198,26 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _fields_at(model: Any, path: list[int | str]) -> set[str]:
-    """The keys that the model at `path` accepts, for suggestions."""
+def _keys_at(model: Any, path: list[int | str]) -> set[str]:
+    """The keys that the model at `path`, a place as pydantic tells it, accepts; for suggestions."""
     if isinstance(model, type) and issubclass(model, BaseModel):
+        fields = {field.alias or name: field for name, field in model.model_fields.items()}
         if not path:
-            return set(model.model_fields)
-        field = model.model_fields.get(str(path[0]))
-        return _fields_at(field.annotation, path[1:]) if field else set()
+            return set(fields)
+        return _keys_at(_annotated(fields[str(path[0])]), path[1:]) if str(path[0]) in fields else set()
     origin, arguments = typing.get_origin(model), typing.get_args(model)
     if origin in (list, dict) and path:
-        return _fields_at(arguments[-1], path[1:])
+        return _keys_at(arguments[-1], path[1:])
     if origin is typing.Annotated:
-        return _fields_at(arguments[0], path)
+        tag = next((each.tag for each in arguments[1:] if isinstance(each, Tag)), None)
+        if tag is None:
+            return _keys_at(arguments[0], path)
+        return _keys_at(arguments[0], path[1:]) if path and path[0] == tag else set()
     if origin in (typing.Union, types.UnionType):
-        return set().union(*(_fields_at(argument, path) for argument in arguments))
+        # Where pydantic tries one after the other, it names the one in the path.
+        return set().union(*(_keys_at(each, path) or _keys_at(each, path[1:]) for each in arguments))
     return set()
+
+
+def _annotated(field: FieldInfo) -> Any:
+    return typing.Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation

@@ -23,11 +23,15 @@ def duration(length: timedelta) -> str:
     return plural(seconds, "second")
 
 
-def name_measure(metric: str, column: str | None, by: str | None, options: Mapping[str, float]) -> str:
+def name_measure(
+    metric: str, column: str | None, by: str | list[str] | None, options: Mapping[str, float | str]
+) -> str:
     """``share_above of latency (at 100)``."""
     of = f" of {column}" if column else ""
-    groups = f" by {by}" if by else ""
-    settings = ", ".join(f"{name} {number(value)}" for name, value in options.items())
+    groups = f" by {by if isinstance(by, str) else ' and '.join(by)}" if by else ""
+    settings = ", ".join(
+        f"{name} {value if isinstance(value, str) else number(value)}" for name, value in options.items()
+    )
     return f"{metric}{of}{groups}{f' ({settings})' if settings else ''}"
 
 

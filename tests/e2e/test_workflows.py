@@ -2,6 +2,7 @@
 
 import csv
 import html
+import json
 import os
 import re
 import shutil
@@ -98,7 +99,7 @@ def deliveries(github: GitHub, user_repo: Clone) -> Clone:
     }
     files[".github/tidegate.yml"] = (PROJECT / "tidegate.yml").read_bytes()
     files[".gitignore"] = "tidegate-out/\n"
-    for template in ("model-gate", "scheduled-drift", "retrain"):
+    for template in ("model-gate", "scheduled-drift", "retrain", "release"):
         files[f".github/workflows/{template}.yml"] = (
             ROOT / "workflow-templates" / f"{template}.yml"
         ).read_bytes()
@@ -209,7 +210,14 @@ def test_drift_opens_a_retrain_pull_request_and_a_second_run_updates_it(
     assert head is not None
     files = github.git.paths(head, MODEL)
     assert {
-        f"{MODEL}/{name}" for name in ("rates.json", "lineage.json", "MODEL_CARD.md", "registry.json")
+        f"{MODEL}/{name}"
+        for name in (
+            "rates.json",
+            "lineage.json",
+            "training-fingerprint.json",
+            "MODEL_CARD.md",
+            "registry.json",
+        )
     } == set(files)
     assert "[skip ci]" not in github.git.git("log", "-1", "--format=%B", head)
     assert "tidegate-out" not in "\n".join(github.git.paths(head))
@@ -220,6 +228,35 @@ def test_drift_opens_a_retrain_pull_request_and_a_second_run_updates_it(
     assert list(github.state.pulls) == [number]
     assert github.git.branch("tidegate/retrain/late-delivery") != head
     assert "updated" in again.log
+
+
+def test_a_merged_model_is_judged_released_and_remembered(
+    github: GitHub, deliveries: Clone, act: Act
+) -> None:
+    better = train(deliveries, "data/train.csv", "data/moved.csv")
+    config = (deliveries.path / ".github/tidegate.yml").read_text(encoding="utf-8")
+    config = config.replace("    task: binary\n", "    task: binary\n    approval: required\n")
+    deliveries.commit({f"{MODEL}/rates.json": better, ".github/tidegate.yml": config}, "Merge a better model")
+    deliveries.push()
+    merged = deliveries.git("rev-parse", "HEAD").strip()
+
+    run = act.run(deliveries.path, "release.yml", github.events.push(merged))
+    assert run.result == "success", run.log
+    assert run.step("gate").outputs["decision"] == "pass"
+    assert run.step("gate").outputs["approval"] == "required"
+    head = github.git.branch("main")
+    assert head is not None
+    registry = json.loads(github.git.git("show", f"{head}:{MODEL}/registry.json"))
+    assert registry["aliases"] == {"previous": 1, "production": 2}
+
+    history = github.git.branch("tidegate-history")
+    assert history is not None
+    for command, decision in (("evaluate-gate", "pass"), ("promote", "promoted")):
+        lines = github.git.git("show", f"{history}:late-delivery/{command}.jsonl").splitlines()
+        assert json.loads(lines[-1])["decision"] == decision
+    audit = run.step("gate").outputs["audit-sha256"]
+    gate = github.git.git("show", f"{history}:late-delivery/evaluate-gate.jsonl")
+    assert json.loads(gate.splitlines()[-1])["audit_sha256"] == audit
 
 
 def test_without_drift_nothing_is_opened(github: GitHub, deliveries: Clone, act: Act) -> None:

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def test_exit_codes_of_decisions(
 
     assert ended.code == code
     assert workspace.document("evaluate-gate")["decision"] == decision
-    assert workspace.reports == {"evaluate-gate.json", "evaluate-gate.md", "evaluate-gate.html"}
+    assert workspace.reports == {f"evaluate-gate.{kind}" for kind in ("json", "md", "html", "audit.json")}
     assert decision in ended.out
 
 
@@ -110,8 +111,12 @@ def test_outputs_and_summary_reach_the_runner(workspace: Workspace) -> None:
 
     assert ended.code == 0
     folder = Path("tidegate-out")
+    audit = (workspace.root / folder / "evaluate-gate.audit.json").read_bytes()
     assert outputs(workspace.root / "out") == {
         "decision": "pass",
+        "approval": "none",
+        "audit": str(folder / "evaluate-gate.audit.json"),
+        "audit-sha256": sha256(audit).hexdigest(),
         **{
             kind: str(folder / f"evaluate-gate.{suffix}")
             for kind, suffix in (("json", "json"), ("markdown", "md"), ("html", "html"))

@@ -57,7 +57,7 @@ def test_the_decision_sets_the_exit_code(workspace, right, decision, code):
     document = workspace.document("compare-to-prod")
     assert (document["decision"], ended.code) == (decision, code)
     assert decision.upper() in ended.out
-    assert workspace.reports == {f"compare-to-prod.{kind}" for kind in ("json", "md", "html")}
+    assert workspace.reports == {f"compare-to-prod.{kind}" for kind in ("json", "md", "html", "audit.json")}
 
 
 @pytest.mark.parametrize(

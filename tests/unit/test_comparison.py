@@ -18,9 +18,13 @@ def gains(mean: float, spread: float, rows: int = N) -> np.ndarray:
 
 
 def model(values: np.ndarray, codes: np.ndarray | None = None, levels: tuple[str, ...] = ()) -> Predictions:
-    slices = {} if codes is None else {"part": Column("part", "category", codes.astype(np.int32), levels)}
+    part = (
+        {}
+        if codes is None
+        else {("part", "category"): Column("part", "category", codes.astype(np.int32), levels)}
+    )
     kpi = {("kpi", "number"): Column("kpi", "number", np.asarray(values, dtype=np.float64))}
-    return Predictions("regression", len(values), columns=kpi, slices=slices)
+    return Predictions("regression", len(values), columns={**kpi, **part})
 
 
 def primary(**keys: Any) -> dict[str, Any]:
@@ -226,7 +230,12 @@ def classifier(prediction: np.ndarray, label: np.ndarray, codes: np.ndarray | No
         "part", "category", np.zeros(len(label), dtype=np.int32) if codes is None else codes, ("a", "b")
     )
     return Predictions(
-        "binary", len(label), ("0", "1"), label=label, prediction=prediction, slices={"part": column}
+        "binary",
+        len(label),
+        ("0", "1"),
+        label=label,
+        prediction=prediction,
+        columns={("part", "category"): column},
     )
 
 

@@ -1,4 +1,5 @@
 import json
+from datetime import date
 from pathlib import Path
 
 import jsonschema_rs
@@ -105,7 +106,7 @@ def test_the_shipped_schema_is_the_one_of_the_code_and_accepts_the_example() -> 
             "task: text",
             None,
             "models.flight-delay.task",
-            "'binary', 'multiclass' or 'regression'",
+            "'binary', 'multiclass', 'regression' or 'ranking'",
         ),
         ("label:", "lable:", None, "models.flight-delay.columns.lable", "Did you mean 'label'"),
         ("max: 50", "max: fast", None, "models.flight-delay.gate.3.max", "valid number"),
@@ -226,3 +227,153 @@ def test_classes_may_be_numbers() -> None:
     text = "version: 1\nmodels: {m: {task: multiclass, columns: {score: {0: p0, 1: p1}}}}\n"
 
     assert parse_config(text.encode(), "c.yml").models["m"].columns.score == {0: "p0", 1: "p1"}
+
+
+GATE = """\
+version: 1
+models:
+  m:
+    task: binary
+    columns: {id: id}
+    gate:
+      - metric: accuracy
+        min: 0.5
+        slices:
+          - city
+          - age: {quantiles: 4}
+          - [city, {at: {period: week}}]
+      - command: python own.py {table}
+        metric: own
+        max: 3
+      - invariance:
+          pair: p
+          tolerance: 0.1
+        max_share: 0.2
+      - directional:
+          pair: p
+          order: x
+          expect: increase
+      - must_pass:
+          ids: [1]
+      - schema:
+          age: number
+        severity: warn
+    sanity:
+      leakage: block
+    waivers:
+      - metric: accuracy
+        expires: 2030-01-31
+        owner: Ada
+        reason: labels are late
+    approval: required
+    performance: perf.json
+"""
+
+
+def test_every_kind_of_item_loads() -> None:
+    model = parse_config(GATE.encode(), "c.yml").models["m"]
+
+    assert [type(item).__name__ for item in model.gate] == [
+        *("Check", "CommandCheck", "Invariance", "Directional", "MustPass", "SchemaCheck")
+    ]
+    assert model.waivers[0].expires == date(2030, 1, 31)
+    assert jsonschema_rs.validator_for(json_schema()).is_valid(
+        yaml.safe_load(GATE.replace("2030-01-31", "'2030-01-31'"))
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path", "mend"),
+    [
+        ("min: 0.5", "mn: 0.5", "gate.0.mn", "Did you mean 'min'?"),
+        (
+            "metric: accuracy\n        min",
+            "metrik: accuracy\n        min",
+            "gate.0.metrik",
+            "Did you mean 'metric'?",
+        ),
+        ("slices:", "slises:", "gate.0.slises", "Did you mean 'slices'?"),
+        ("quantiles: 4", "quantils: 4", "gate.0.slices.1.age.quantils", "Did you mean 'quantiles'?"),
+        ("quantiles: 4", "quantiles: 1", "gate.0.slices.1.age.quantiles", "greater than or equal to 2"),
+        ("{quantiles: 4}", "{edges: [3, 2]}", "gate.0.slices.1.age", "must rise"),
+        ("{quantiles: 4}", "{edges: [3], period: day}", "gate.0.slices.1.age", "exactly one of `edges:`"),
+        ("period: week", "perod: week", "gate.0.slices.2.1.at.perod", "Did you mean 'period'?"),
+        ("period: week", "period: weak", "gate.0.slices.2.1.at.period", "'week'"),
+        ("command: python", "comand: python", "gate.1.comand", "Did you mean 'command'?"),
+        ("max: 3", "mx: 3", "gate.1.mx", "Did you mean 'max'?"),
+        ("invariance:", "invarience:", "gate.2.invarience", "Did you mean 'invariance'?"),
+        ("tolerance: 0.1", "tolerence: 0.1", "gate.2.invariance.tolerence", "Did you mean 'tolerance'?"),
+        ("max_share: 0.2", "max_shares: 0.2", "gate.2.max_shares", "Did you mean 'max_share'?"),
+        ("directional:", "directionel:", "gate.3.directionel", "Did you mean 'directional'?"),
+        ("expect: increase", "expects: increase", "gate.3.directional.expects", "Did you mean 'expect'?"),
+        ("expect: increase", "expect: rise", "gate.3.directional.expect", "'increase' or 'decrease'"),
+        ("must_pass:", "must_past:", "gate.4.must_past", "Did you mean 'must_pass'?"),
+        ("ids: [1]", "id: [1]", "gate.4.must_pass.id", "Did you mean 'ids'?"),
+        ("schema:", "shema:", "gate.5.shema", "Did you mean 'schema'?"),
+        ("age: number", "age: numbr", "gate.5.schema.age", "'number'"),
+        ("severity: warn", "severty: warn", "gate.5.severty", "Did you mean 'severity'?"),
+        ("severity: warn", "severity: warning", "gate.5.severity", "'block', 'warn' or 'info'"),
+        ("leakage: block", "leakege: block", "sanity.leakege", "Did you mean 'leakage'?"),
+        ("leakage: block", "leakage: on", "sanity.leakage", "'block', 'warn', 'info' or 'off'"),
+        ("expires:", "exspires:", "waivers.0.exspires", "Did you mean 'expires'?"),
+        ("expires: 2030-01-31", "expires: 2030-31-01", "waivers.0.expires", "such as 2026-12-31"),
+        ("approval: required", "approval: needed", "approval", "use 'required'"),
+        ("performance:", "performence:", "performence", "Did you mean 'performance'?"),
+    ],
+)
+def test_an_error_in_an_item_names_its_own_line(old: str, new: str, path: str, mend: str) -> None:
+    assert GATE.count(old) == 1
+    text = GATE.replace(old, new)
+    line = text[: text.index(new)].count("\n") + 1 + new.rstrip().count("\n") * ("metrik" not in new)
+    said = [each for each in refusal(text).splitlines() if mend in each]
+
+    assert said, refusal(text)
+    assert said[0].startswith(f"tidegate.yml:{line}: models.m.{path}: ")
+
+
+@pytest.mark.parametrize(
+    ("item", "accepted"),
+    [
+        ("{must_pass: [1], zzz: 2}", "Accepted: must_pass, severity."),
+        ("{schema: {a: text}, zzz: 2}", "Accepted: schema, severity."),
+        ("{invariance: {pair: p, zzz: 2}}", "Accepted: pair, tolerance."),
+        ("{invariance: {pair: p}, zzz: 2}", "Accepted: invariance, max_share, severity."),
+        (
+            "{command: x, max: 1, zzz: 2}",
+            "Accepted: command, confidence, max, metric, min, min_rows, severity.",
+        ),
+    ],
+)
+def test_the_accepted_keys_are_those_of_the_kind(item: str, accepted: str) -> None:
+    assert accepted in refusal(with_model(f"    gate: [{item}]\n"))
+
+
+def test_the_keys_of_a_metric_are_named_as_they_are_written() -> None:
+    message = refusal(with_model("    gate: [{metric: precision, min: 0.5, clas: 1}]\n"))
+
+    assert "Did you mean 'class'?" in message
+
+
+@pytest.mark.parametrize(
+    ("item", "told"),
+    [
+        ("accuracy", "keys with values belong here"),
+        ("[accuracy]", "keys with values belong here"),
+        ("{}", "the key 'metric' is missing"),
+        ("{invariance: p}", "keys with values belong here"),
+        ("{metric: accuracy, min: 0.5, worst_slice: true}", "needs the slices to choose from"),
+        ("{metric: accuracy, min: 0.5, worst_slice: [a], slices: [b]}", "not under both"),
+        ("{metric: mean, column: x, max: 1, discover: true}", "`discover:` cannot search by 'mean'"),
+        ("{metric: ndcg@0, min: 0.5}", "a whole number from 1 on, such as ndcg@10"),
+        ("{metric: ndcg@ten, min: 0.5}", "a whole number from 1 on, such as ndcg@10"),
+        ("{metric: recal@5, min: 0.5}", "Did you mean 'recall@10'?"),
+        ("{metric: latency_p0, max: 5}", "A percentile lies between 0 and 100"),
+        ("{metric: latency_p100, max: 5}", "A percentile lies between 0 and 100"),
+        ("{metric: roc_auc, min: 0.5, k: 3}", "takes no `k:`"),
+        ("{metric: expected_cost, max: 1}", "needs `costs:`"),
+        ("{metric: share_above, column: x, max: 1}", "needs `at:`"),
+        ("{metric: ndcg@10, k: 5, min: 0.5}", "names its `k:` already"),
+    ],
+)
+def test_an_item_that_makes_no_sense_is_refused_with_its_mend(item: str, told: str) -> None:
+    assert told in refusal(with_model(f"    gate:\n      - {item}\n"))

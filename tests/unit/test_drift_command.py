@@ -54,7 +54,7 @@ def test_no_drift_decision_stops_anything(workspace, shift, when, decision):
     assert names(document) == ["x", "city"]
     assert document["windows"]["current"] == {"rows": ROWS, "start": None, "end": None}
     assert document["multivariate"] is document["performance"] is None
-    assert workspace.reports == {f"drift-report.{kind}" for kind in ("json", "md", "html")}
+    assert workspace.reports == {f"drift-report.{kind}" for kind in ("json", "md", "html", "audit.json")}
 
 
 def test_the_columns_with_a_part_are_no_features(workspace):

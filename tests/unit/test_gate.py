@@ -1,4 +1,5 @@
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -6,12 +7,13 @@ import numpy as np
 import pytest
 from workspace import CONFIG, Workspace, rows, workspace
 
-from tidegate.config import Check
-from tidegate.gate import CheckResult, GateResult, judge
+from tidegate.config import Check, Sanity
+from tidegate.gate import CheckResult, GateResult, Known, judge
 from tidegate.metrics.data import Predictions
 from tidegate.tables import Column
 
 __all__ = ["workspace"]
+QUIET = Sanity(trivial_model="off", too_good="off")
 
 
 def data(right: int, wrong: int) -> Predictions:
@@ -21,11 +23,14 @@ def data(right: int, wrong: int) -> Predictions:
     codes = np.zeros(count, dtype=np.int32)
     codes[-1] = 1
     column = Column("city", "category", codes, ("x", "y"))
-    return Predictions("binary", count, ("0", "1"), np.ones(count, dtype=int), found, slices={"city": column})
+    return Predictions(
+        "binary", count, ("0", "1"), np.ones(count, dtype=int), found, columns={("city", "category"): column}
+    )
 
 
 def gate(table: Predictions, *checks: dict[str, Any]) -> GateResult:
-    return judge(table, [Check.model_validate({"metric": "recall", **check}) for check in checks])
+    items = [Check.model_validate({"metric": "recall", **check}) for check in checks]
+    return judge(table, items, Known(date(2026, 1, 1)), sanity=QUIET)
 
 
 def only(table: Predictions, **check: Any) -> CheckResult:
@@ -182,7 +187,11 @@ def test_the_document_names_what_it_rests_on(workspace: Workspace) -> None:
         "rows": 40,
         "verdict": "pass",
         "detail": "",
+        "worst_of": None,
+        "waiver": None,
     }
+    assert document["approval"] is document["golden"] is None
+    assert document["worst_slices"] == document["discovered"] == document["waivers"] == []
     assert document["provenance"]["rows"] == 40
     (table,) = document["provenance"]["data"]
     assert (table["role"], table["path"], table["rows"]) == ("predictions", "p.csv", 40)

@@ -1,8 +1,10 @@
+from datetime import date
+
 import numpy as np
 import pytest
 
 from tidegate.config import Check
-from tidegate.gate import judge
+from tidegate.gate import Known, judge
 from tidegate.metrics.data import Groups, Predictions
 from tidegate.slices import groupings, slice_columns
 from tidegate.tables import Column
@@ -26,7 +28,7 @@ def data() -> Predictions:
         ("0", "1"),
         label,
         np.ones(6, dtype=np.int32),
-        slices={"carrier": CARRIER, "origin": ORIGIN},
+        columns={("carrier", "category"): CARRIER, ("origin", "category"): ORIGIN},
     )
 
 
@@ -57,7 +59,7 @@ def test_crossing_agrees_with_counting_on_random_columns() -> None:
 
 def test_a_check_on_crossed_slices_names_both_columns() -> None:
     check = Check.model_validate({"metric": "accuracy", "min": 0.9, "slices": [["carrier", "origin"]]})
-    result = judge(data(), [check])
+    result = judge(data(), [check], Known(date(2026, 1, 1)))
 
     assert [c.value for c in result.checks if c.slice == {"carrier": "AA", "origin": "JFK"}] == [1.0]
     assert any(reason.startswith("accuracy for carrier UA and origin JFK: 0.5") for reason in result.reasons)
@@ -68,11 +70,11 @@ def test_the_columns_of_all_forms_of_slices_are_read_once() -> None:
         {"metric": "accuracy", "min": 0.9, "slices": ["origin", ["carrier", "origin"], {"carrier": ["AA"]}]}
     )
 
-    assert slice_columns(check.slices) == ["origin", "carrier"]
+    assert slice_columns(check.slices) == [("origin", "category"), ("carrier", "category")]
     assert [groups.count for groups in groupings(data(), check.slices)] == [2, 4, 1]
 
 
-@pytest.mark.parametrize("slices", [[["carrier"]], [["a", "b", "c", "d", "e"]], [[]]])
+@pytest.mark.parametrize("slices", [[["carrier"]], [["a", "b", "c", "d", "e"]], [[]], [{"a": {}}]])
 def test_one_column_is_no_crossing_and_five_are_too_many(slices: object) -> None:
     with pytest.raises(ValueError, match="slices"):
         Check.model_validate({"metric": "accuracy", "min": 0.9, "slices": slices})

@@ -30,8 +30,8 @@ def steps(path: Path, job: str | None = None) -> list[dict[str, Any]]:
     ]
 
 
-def test_the_three_templates_are_there():
-    assert [path.stem for path in TEMPLATES] == ["model-gate", "retrain", "scheduled-drift"]
+def test_the_templates_are_there():
+    assert [path.stem for path in TEMPLATES] == ["model-gate", "release", "retrain", "scheduled-drift"]
 
 
 @each_template

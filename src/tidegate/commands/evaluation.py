@@ -105,6 +105,6 @@ def checked_out(repository: Repository, version: Version, path: str) -> Iterator
 def read_for(invocation: Invocation, table: Table, uses: Sequence[MetricUse]) -> Predictions:
     """Read what the given checks or comparisons need."""
     parts: set[Part] = {part for use in uses for part in use.definition.parts}
-    extra = [pair for use in uses for pair in use.definition.columns(use.options).items()]
-    slices = slice_columns(spec for use in uses for spec in use.slices)
-    return read_predictions(table, invocation.model, parts=parts, slices=slices, extra=extra)
+    extra = [pair for use in uses for pair in use.reads.items()]
+    extra += slice_columns(spec for use in uses for spec in use.slices)
+    return read_predictions(table, invocation.model, parts=parts, extra=extra)

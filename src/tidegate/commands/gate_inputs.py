@@ -1,0 +1,290 @@
+"""What a gate is told besides the predictions: the user's own metrics, known cases, and what was found of the table."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tidegate import data_quality
+from tidegate.behaviour import reads
+from tidegate.commands.base import Invocation
+from tidegate.config import Check, CommandCheck, GateItem, MustPass, SchemaCheck
+from tidegate.errors import ConfigError, DataError, TidegateError, UserCommandError
+from tidegate.findings import Finding
+from tidegate.gate import Known
+from tidegate.metrics.base import Estimate, Part
+from tidegate.metrics.data import Performance, Predictions
+from tidegate.performance import read_performance
+from tidegate.predictions import read_predictions
+from tidegate.registry import artifact_files, artifacts_digest, golden_changed_with_model, lineage_path
+from tidegate.slices import slice_columns
+from tidegate.stats.results import Interval
+from tidegate.tables import Table, Want
+from tidegate.userprocess import run
+
+MAX_FEATURES = 500
+"""Columns that are looked at without being asked for; a table may have thousands."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateInput:
+    """A predictions table as the gate is judged on, with all that belongs to it."""
+
+    data: Predictions
+    items: Sequence[GateItem]
+    known: Known
+
+
+def read_gate(
+    invocation: Invocation, table: Table, *, model_dir: Path | None, golden: Table | None
+) -> GateInput:
+    """Read what the gate of the configuration needs of a table, and look at what was not asked for.
+
+    Args:
+        invocation: gives the configuration.
+        table: the predictions.
+        model_dir: the model's files, where they are known.
+        golden: the evaluation set, where the table was made from it.
+    """
+    items = [_with_values(invocation, item) for item in invocation.model.gate]
+    features = _features(invocation, table)
+    searched = any(isinstance(item, Check) and item.discover for item in items)
+    needed = _needed(invocation, items, table)
+    extra = list(dict.fromkeys([*needed.columns, *((name, _ANY) for name in features if searched)]))
+    data = read_predictions(
+        table,
+        invocation.model,
+        parts=needed.parts,
+        extra=extra,
+        performance=measured(invocation, model_dir),
+    )
+    # What is judged is fixed before anything of the user's own runs.
+    _ = table.sha256
+    known = Known(
+        today=datetime.now(UTC).date(),
+        own=dict(_own(invocation, items, table)),
+        must_pass=dict(_known_cases(invocation, items)),
+        identifier=invocation.model.columns.id,
+        features=[data.columns[name, _ANY] for name in features] if searched else [],
+        findings=list(
+            _found(invocation, table, features, "label" in needed.parts, golden or table, model_dir)
+        ),
+    )
+    return GateInput(data, items, known)
+
+
+_ANY: Want = "any"
+
+
+@dataclass(frozen=True, slots=True)
+class _Needed:
+    parts: set[Part]
+    columns: list[tuple[str, Want]]
+
+
+def _needed(invocation: Invocation, items: Sequence[GateItem], table: Table) -> _Needed:
+    names = invocation.model.columns
+    parts: set[Part] = set()
+    columns: list[tuple[str, Want]] = []
+    identifier = names.id if names.id in table.schema else None
+    for item in items:
+        if isinstance(item, Check):
+            parts |= item.definition.parts
+            columns += [*item.reads.items(), *slice_columns(item.slices)]
+        elif not isinstance(item, CommandCheck | SchemaCheck):
+            read = reads(
+                item,
+                invocation.model.task,
+                has_score=names.score is not None,
+                identifier=names.id if isinstance(item, MustPass) else identifier,
+            )
+            parts |= read.parts
+            columns += read.columns
+    return _Needed(parts, columns)
+
+
+def _features(invocation: Invocation, table: Table) -> list[str]:
+    """The columns that have no part of their own."""
+    model = invocation.model
+    if model.drift.features is not None:
+        return [name for name in model.drift.features if name in table.schema]
+    return [name for name in table.schema if name not in model.columns.named()][:MAX_FEATURES]
+
+
+def _with_values(invocation: Invocation, item: GateItem) -> GateItem:
+    """A check of unseen values whose known ones stand in a table, with those values."""
+    if not isinstance(item, Check) or not isinstance(item.values, str) or item.column is None:
+        return item
+    column = invocation.open(item.values).read([(item.column, "category")])[item.column, "category"]
+    return item.model_copy(update={"values": list(column.levels)})
+
+
+def measured(invocation: Invocation, model_dir: Path | None) -> Performance | None:
+    """What was measured of the model as a whole, and the size of its files; None when neither is known."""
+    spec = invocation.model.performance
+    given = read_performance(Path(spec), spec) if spec is not None else None
+    size = None
+    if model_dir is not None and model_dir.is_dir():
+        size = sum(path.stat().st_size for path in artifact_files(model_dir).values())
+    if given is None:
+        return None if size is None else Performance(model_bytes=size)
+    return given if given.model_bytes is not None else replace(given, model_bytes=size)
+
+
+def _own(invocation: Invocation, items: Sequence[GateItem], table: Table) -> Iterator[tuple[int, Estimate]]:
+    for position, item in enumerate(items):
+        if isinstance(item, SchemaCheck):
+            misfits = data_quality.schema(table, item.columns)
+            note = "; ".join(map(data_quality.describe_misfit, misfits[:_NAMED]))
+            more = f"; and {len(misfits) - _NAMED:,} more" if len(misfits) > _NAMED else ""
+            yield position, Estimate(float(len(misfits)), table.rows, note=note + more)
+        elif isinstance(item, CommandCheck):
+            yield position, _command(invocation, item, table)
+
+
+_NAMED = 5
+
+
+def _command(invocation: Invocation, item: CommandCheck, table: Table) -> Estimate:
+    """Run the user's own metric on the table and read the JSON that it prints."""
+    command = item.command
+    name = "gate" if item.metric == CommandCheck.model_fields["metric"].default else item.metric
+    if not any(f"{{{name}}}" in command for name in _PLACES):
+        command += " {table}"
+    with TemporaryDirectory(prefix="tidegate-") as place:
+        path = table.files[0]
+        if len(table.files) > 1:
+            path = Path(place) / "table.parquet"
+            table.export(path)
+        said = run(
+            command,
+            dict.fromkeys(_PLACES, path.absolute()),
+            name=name,
+            folder=Path.cwd(),
+            timeout=invocation.model.predict_timeout,
+            on_line=invocation.progress(name),
+            pass_env=invocation.model.pass_env,
+        )
+    return _answer(name, item.metric, said)
+
+
+_PLACES = ("table", "data", "predictions")
+
+
+def _answer(name: str, metric: str, said: Sequence[str]) -> Estimate:
+    """The answer of a command: the last of what it printed that is JSON."""
+    content: Any = None
+    for start in range(len(said)):
+        try:
+            content = json.loads("\n".join(said[start:]))
+            break
+        except (ValueError, RecursionError):
+            continue
+    if isinstance(content, Mapping):
+        value, ci, rows = content.get("value", content.get(metric)), content.get("ci"), content.get("rows")
+    else:
+        value, ci, rows = content, None, None
+    bounds_fit = ci is None or (isinstance(ci, list) and len(ci) == 2 and all(map(_finite, ci)))
+    counted = rows is None or (isinstance(rows, int) and not isinstance(rows, bool) and rows >= 0)
+    if not _finite(value) or not bounds_fit or not counted:
+        raise UserCommandError(
+            f'the {name} command must print JSON such as {{"value": 0.93}}, with `ci` as [low, high] and `rows` if it'
+            " has them",
+            list(said),
+        )
+    interval = None if ci is None else Interval(float(min(ci)), float(max(ci)))
+    return Estimate(float(value), rows or 0, interval)
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _known_cases(
+    invocation: Invocation, items: Sequence[GateItem]
+) -> Iterator[tuple[int, Sequence[str | int]]]:
+    for position, item in enumerate(items):
+        if not isinstance(item, MustPass):
+            continue
+        cases, identifier = item.must_pass, invocation.model.columns.id
+        if identifier is None:
+            raise ConfigError("`must_pass:` needs `columns.id:`, by which the rows are found")
+        if cases.file is None:
+            yield position, cases.ids
+            continue
+        name = cases.column or identifier
+        column = invocation.open(cases.file).read([(name, "category")])[name, "category"]
+        if not column.levels:
+            raise DataError(f"{cases.file} names no rows that must pass")
+        yield position, [level if isinstance(level, str | int) else str(level) for level in column.levels]
+
+
+def _found(
+    invocation: Invocation,
+    table: Table,
+    features: Sequence[str],
+    labelled: bool,
+    golden: Table,
+    model_dir: Path | None,
+) -> Iterator[Finding]:
+    """What there is to say of the table without being asked."""
+    model, sanity = invocation.model, invocation.model.sanity
+    label = model.columns.label if model.columns.label in table.schema else None
+    if sanity.constant_column != "off":
+        yield from data_quality.constant_columns(table, features)
+    if sanity.duplicate_rows != "off" and model.columns.id is not None and features:
+        repeated = data_quality.duplicate_rows(table, [*features, *([label] if label else [])])
+        if repeated is not None:
+            yield repeated
+    if sanity.leakage != "off" and labelled and label is not None and features and model.task != "ranking":
+        yield from data_quality.leakage(table, features, label, str(model.task))
+    if sanity.training_overlap != "off":
+        yield from _trained_on(invocation, golden, model_dir)
+    if sanity.golden_changed != "off" and golden_changed(invocation):
+        yield Finding(
+            "golden_changed",
+            None,
+            None,
+            f"the golden set {model.golden} changes in the same pull request as the model: what judges it must not move"
+            " with it; change the golden set in a pull request of its own",
+        )
+
+
+def _trained_on(invocation: Invocation, golden: Table, model_dir: Path | None) -> Iterator[Finding]:
+    identifier, training = invocation.model.columns.id, invocation.model.sanity.training
+    if training is not None:
+        found = data_quality.table_overlap(golden, invocation.open(training), identifier)
+    else:
+        digest = None
+        if model_dir is not None and model_dir.is_dir():
+            digest = artifacts_digest(artifact_files(model_dir).items())
+        folder = (Path.cwd() / lineage_path(invocation.model_name)).parent
+        found = data_quality.training_overlap(golden, folder, identifier=identifier, digest=digest)
+    if found is not None:
+        yield found
+
+
+def golden_changed(invocation: Invocation) -> bool | None:
+    """Whether this pull request changes the golden set together with the model; None when that cannot be told."""
+    model = invocation.model
+    if invocation.actions.base_sha is None or model.golden is None or model.retrain is None:
+        return None
+    if not model.retrain.artifacts:
+        return None
+    try:
+        repository, base = invocation.repository, invocation.base_commit
+        return golden_changed_with_model(
+            repository, base, _path_of(invocation, model.golden), model.retrain.artifacts[0]
+        )
+    except TidegateError as error:
+        invocation.warn(f"whether the golden set changed together with the model cannot be told: {error}")
+        return None
+
+
+def _path_of(invocation: Invocation, spec: str) -> str:
+    source = invocation.loaded.config.sources.get(spec)
+    return spec if source is None else source.path
