@@ -120,6 +120,8 @@ class GateResult:
     waivers: list[AppliedWaiver] = field(default_factory=list)
 
 
+# Numbers beyond the range of floats become infinite, and their verdict is that of infinity.
+@np.errstate(over="ignore")
 def judge(
     data: Predictions,
     items: Sequence[GateItem],
@@ -133,9 +135,7 @@ def judge(
     A metric that cannot be computed fails, unless its slice is under `min_rows`, which is `skipped`. A table on which
     nothing could be judged is `inconclusive`, never a pass. A waiver excuses what it covers until it expires.
     """
-    # Numbers beyond the range of floats become infinite, and their verdict is that of infinity.
-    with np.errstate(over="ignore"):
-        judged = [list(_judge_item(data, item, i, known)) for i, item in enumerate(items)]
+    judged = [list(_judge_item(data, item, i, known)) for i, item in enumerate(items)]
     results = [result for each in judged for result in each]
     findings = _findings(data, known, sanity or Sanity())
     results, findings, applied = _excuse(results, findings, waived, known.today)
