@@ -70,56 +70,64 @@ class _Pairs:
 
     codes: np.ndarray
     broken: np.ndarray
-    single: int
+    aside: str
 
 
 def _share(pairs: _Pairs, pair: Column, what: str) -> Estimate:
     count = len(pairs.codes)
-    alone = f"; {plural(pairs.single, 'row')} without a partner" if pairs.single else ""
+    aside = f"; {pairs.aside}" if pairs.aside else ""
     if count == 0:
-        return Estimate(None, 0, problem=f"no two rows share a {pair.name}{alone}")
+        return Estimate(None, 0, problem=f"no two rows share a {pair.name}{aside}")
     broken = pairs.codes[pairs.broken]
     listed = ", ".join(str(pair.levels[code]) for code in broken[:_NAMED])
     more = f" and {len(broken) - _NAMED:,} more" if len(broken) > _NAMED else ""
     note = f"{len(broken):,} of {plural(count, 'pair')} {what}: {listed}{more}" if len(broken) else ""
-    return Estimate(len(broken) / count, count, note=f"{note}{alone}".removeprefix("; "))
+    return Estimate(len(broken) / count, count, note=f"{note}{aside}".removeprefix("; "))
 
 
 def _invariance(item: Invariance, data: Predictions, codes: np.ndarray) -> _Pairs:
-    order, starts, found, single = _grouped(codes)
+    order, starts, found, aside = _grouped(codes)
     tolerance = item.invariance.tolerance
     if data.score is None and data.classes:
         # Codes of classes have no distance.
         tolerance = None
     answers = _answers(data, exact=tolerance is None)[order]
     if len(starts) == 0:
-        return _Pairs(found, np.zeros(0, dtype=bool), single)
+        return _Pairs(found, np.zeros(0, dtype=bool), aside)
     spread = np.maximum.reduceat(answers, starts) - np.minimum.reduceat(answers, starts)
     widest = spread.reshape(len(starts), -1).max(axis=1)
-    return _Pairs(found, widest > (tolerance or 0.0) + _ROUNDING, single)
+    return _Pairs(found, widest > (tolerance or 0.0) + _ROUNDING, aside)
 
 
 def _directional(item: Directional, data: Predictions, codes: np.ndarray) -> _Pairs:
+    """A step leads from all rows at one place of the order to all at the next: the worst two of them must rise."""
     expected = item.directional
     position = data.columns[expected.order, "number"].values
-    usable = np.where(np.isnan(position), -1, codes)
-    order, starts, found, single = _grouped(usable, position)
+    unordered = int((np.isnan(position) & (codes >= 0)).sum())
+    order, _, _, aside = _grouped(np.where(np.isnan(position), -1, codes), position)
     sign = 1.0 if expected.expect == "increase" else -1.0
-    answers = sign * _answers(data, exact=False)[order]
-    ordered = position[order]
-    rise = np.diff(answers)
-    apart = np.diff(ordered) > 0
-    wrong = np.append(apart & (rise < expected.min_change - _ROUNDING), False)
-    # The step from the last row of a pair to the first of the next is none.
-    wrong[np.append(starts[1:], len(order)) - 1] = False
-    broken = np.add.reduceat(wrong, starts) > 0 if len(starts) else np.zeros(0, dtype=bool)
-    return _Pairs(found, broken, single)
+    answers, pair, place = sign * _answers(data, exact=False)[order], codes[order], position[order]
+    if len(order) == 0:
+        return _Pairs(order, np.zeros(0, dtype=bool), aside)
+    levels = np.flatnonzero(np.append(True, (np.diff(pair) != 0) | (np.diff(place) > 0)))
+    lowest, highest = (pick.reduceat(answers, levels) for pick in (np.minimum, np.maximum))
+    of_pair = pair[levels]
+    step = np.diff(of_pair) == 0
+    wrong = step & (lowest[1:] - highest[:-1] < expected.min_change - _ROUNDING)
+    moved = np.unique(of_pair[:-1][step])
+    still = len(np.unique(of_pair)) - len(moved)
+    told = [
+        aside,
+        f"{plural(unordered, 'row')} without {expected.order}" if unordered else "",
+        f"{plural(still, 'pair')} without a step" if still else "",
+    ]
+    return _Pairs(moved, np.isin(moved, of_pair[:-1][wrong]), "; ".join(part for part in told if part))
 
 
 def _grouped(
     codes: np.ndarray, position: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """Rows in the order of their pairs, where each pair starts, its code, and how many rows have no partner."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, str]:
+    """Rows in the order of their pairs, where each pair starts, its code, and what to say of rows without a partner."""
     inside = codes >= 0
     counts = np.bincount(codes[inside], minlength=1)
     paired = inside & (counts[np.maximum(codes, 0)] > 1)
@@ -127,7 +135,8 @@ def _grouped(
     keys = (codes[rows],) if position is None else (position[rows], codes[rows])
     order = rows[np.lexsort(keys)]
     found, starts = np.unique(codes[order], return_index=True)
-    return order, starts, found, int((counts == 1).sum())
+    single = int((counts == 1).sum())
+    return order, starts, found, f"{plural(single, 'row')} without a partner" if single else ""
 
 
 def _answers(data: Predictions, *, exact: bool) -> np.ndarray:

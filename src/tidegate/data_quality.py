@@ -1,6 +1,6 @@
 """Data quality of a table that is judged: what is wrong with its columns and rows, apart from any model."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,11 +74,6 @@ def _repeats_by_chance(table: Table, names: list[str]) -> float:
         counts = np.bincount(values).astype(np.float64)
         alike *= float((counts * (counts - 1)).sum()) / max(rows * (rows - 1), 1)
     return alike * table.rows * (table.rows - 1) / 2
-
-
-def schema(table: Table, expected: Mapping[str, str]) -> list[Misfit]:
-    """Columns that are missing or of another kind than expected, see :meth:`Table.misfits`; more columns are fine."""
-    return table.misfits(expected)
 
 
 def describe_misfit(misfit: Misfit) -> str:

@@ -15,10 +15,9 @@ import numpy as np
 from tidegate import __version__
 from tidegate.loading import LoadedConfig
 from tidegate.tables import Table
+from tidegate.wording import significant
 
 Document = dict[str, Any]
-DIGITS = 12
-"""Significant digits published: sums that differ in the last bits between machines agree in these."""
 
 
 def make_document(
@@ -70,6 +69,17 @@ def make_document(
     return published
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value of some JSON is a finite number; true and false are none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        # An integer of more digits than a float holds.
+        return False
+
+
 def to_json(document: Document) -> str:
     """The bytes that are written: the same for the same document."""
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -88,8 +98,7 @@ def _publishable(value: Any) -> Any:
     if isinstance(value, int | np.integer):
         return int(value)
     if isinstance(value, float | np.floating):
-        # Adding zero turns -0.0, which is no news to anybody, into 0.0.
-        return float(f"{value:.{DIGITS}g}") + 0.0 if math.isfinite(value) else None
+        return significant(float(value)) if math.isfinite(value) else None
     if isinstance(value, Path):
         return str(value)
     # A lone surrogate cannot be written as UTF-8.

@@ -16,9 +16,10 @@ from tidegate.metrics.base import Estimate, finite_bounds
 from tidegate.metrics.data import Predictions
 from tidegate.sanity import look
 from tidegate.slices import groupings
+from tidegate.stats.results import Interval
 from tidegate.tables import Column, Level
 from tidegate.waivers import AppliedWaiver, Covers, WaiverInForce, waiver_sentences
-from tidegate.wording import name_measure, name_slice, number, plural
+from tidegate.wording import name_measure, name_slice, number, plural, significant
 
 Verdict = Literal["pass", "fail", "inconclusive", "skipped"]
 Severity = Literal["block", "warn", "info"]
@@ -237,6 +238,7 @@ def _of_metric(check: Check, where: Slice, estimate: Estimate) -> CheckResult:
 def _result(
     metric: str, check: Check | CommandCheck, estimate: Estimate, where: Slice, min_rows: int | None
 ) -> CheckResult:
+    estimate = _as_published(estimate)
     verdict, detail = _verdict(check.threshold, check.confidence, min_rows, estimate)
     return CheckResult(
         metric=metric,
@@ -256,6 +258,7 @@ def _result(
 
 
 def _behaved(metric: str, severity: Severity, most: float, estimate: Estimate) -> CheckResult:
+    estimate = _as_published(estimate)
     verdict, detail = _verdict({"max": most}, None, None, estimate)
     return CheckResult(
         metric=metric,
@@ -274,11 +277,21 @@ def _behaved(metric: str, severity: Severity, most: float, estimate: Estimate) -
     )
 
 
+def _as_published(estimate: Estimate) -> Estimate:
+    """The estimate in the digits that are published: what lies beyond them, the order of rows can change."""
+    if estimate.value is None:
+        return estimate
+    interval = estimate.interval
+    if interval is not None:
+        interval = Interval(significant(interval.low), significant(interval.high))
+    return replace(estimate, value=significant(estimate.value), interval=interval)
+
+
 def _verdict(
     threshold: Mapping[str, float], confidence: float | None, min_rows: int | None, estimate: Estimate
 ) -> tuple[Verdict, str]:
     # An explicit min_rows says that thin slices are expected; without one, a slice that has no rows is a mistake.
-    if min_rows is not None and estimate.rows < min_rows:
+    if min_rows is not None and estimate.rows_known and estimate.rows < min_rows:
         return "skipped", f"{plural(estimate.rows, 'row')}, fewer than min_rows {min_rows}"
     if estimate.value is None:
         return "fail", f"cannot be computed: {estimate.problem}"
@@ -345,13 +358,13 @@ def _excuse(
     """Give what fails the waiver that covers it."""
     covers = Covers(waived, today)
     results = [
-        replace(r, waiver=covers.check(r.metric, r.column, r.by, r.slice))
+        replace(r, waiver=covers.check(r.metric, r.column, r.by, r.options, r.slice))
         if r.verdict in ("fail", "inconclusive") and r.severity == "block"
         else r
         for r in results
     ]
     findings = [
-        replace(f, waiver=covers.check(f.finding, f.column, None, None)) if f.severity == "block" else f
+        replace(f, waiver=covers.check(f.finding, f.column, None, {}, None)) if f.severity == "block" else f
         for f in findings
     ]
     return results, findings, covers.applied()
@@ -399,6 +412,8 @@ def _decide(result: GateResult) -> GateResult:
         decision = "fail"
     elif open_ones:
         decision = "inconclusive"
+    elif not result.checks:
+        decision, reasons = "inconclusive", ["no check could be judged: no slice of any has rows"]
     elif not blocking:
         reasons = ["no check blocks: all only warn or inform"]
     elif not judged:

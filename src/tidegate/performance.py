@@ -11,7 +11,6 @@ machine at a better time.
 """
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from tidegate.documents import is_number
 from tidegate.errors import DataError
 from tidegate.metrics.data import Performance
 from tidegate.suggest import did_you_mean
@@ -103,19 +103,27 @@ class _Reader:
         )
 
     def _samples(self, given: Any, key: str) -> np.ndarray:
-        if not given or not all(_is_number(value) and value >= 0 for value in given):
+        if not given or not all(is_number(value) and value >= 0 for value in given):
             raise DataError(f"{self.shown}: {key!r} must hold milliseconds, not negative, at least one")
         return np.asarray(given, dtype=np.float64)
 
     def _percentiles(self, given: Mapping[str, Any]) -> dict[float, float]:
         result = {}
         for name, value in given.items():
-            match = re.fullmatch(r"p(\d{1,2}(?:\.\d+)?)", name)
-            if match is None or not float(match[1]) or not _is_number(value) or value < 0:
+            match = re.fullmatch(r"p([0-9]{1,2}(?:\.[0-9]+)?)", name)
+            if match is None or not float(match[1]) or not is_number(value) or value < 0:
                 raise DataError(
                     f"{self.shown}: 'latency_ms' holds {name!r}: write percentiles such as \"p95\": 14.2"
                 )
-            result[float(match[1]) / 100] = float(value)
+            share = float(match[1]) / 100
+            if share in result:
+                raise DataError(f"{self.shown}: 'latency_ms' holds {name!r} twice: remove one")
+            result[share] = float(value)
+        ordered = [value for _, value in sorted(result.items())]
+        if ordered != sorted(ordered):
+            raise DataError(
+                f"{self.shown}: 'latency_ms' falls from one percentile to a higher one: mend the figures"
+            )
         return result
 
     def _of_production(self, latency: np.ndarray | None) -> np.ndarray | None:
@@ -124,6 +132,11 @@ class _Reader:
             return None
         if not isinstance(production, dict) or not isinstance(production.get("latency_ms"), list):
             raise DataError(f"{self.shown}: 'production' must be an object with a list 'latency_ms'")
+        for key in production:
+            if key != "latency_ms":
+                raise DataError(
+                    f"{self.shown}: unknown key {key!r} under 'production', which has 'latency_ms' alone"
+                )
         samples = self._samples(production["latency_ms"], "production.latency_ms")
         if self.content.get("interleaved") is not True:
             return None
@@ -135,21 +148,24 @@ class _Reader:
         return samples
 
     def _error_rate(self, requests: int | None) -> float | None:
-        errors = self._count("errors")
+        errors, rate = self._count("errors"), self._number("error_rate")
         if errors is None:
-            rate = self._number("error_rate")
             if rate is not None and rate > 1:
                 raise DataError(f"{self.shown}: 'error_rate' is a share between 0 and 1, not {rate:g}")
             return rate
         if not requests or errors > requests:
             raise DataError(f"{self.shown}: 'errors' needs 'requests', of which they are a part")
+        if rate is not None and abs(rate - errors / requests) > 1e-6:
+            raise DataError(
+                f"{self.shown}: 'error_rate' {rate:g} is not {errors:,} errors of {requests:,} requests: remove one"
+            )
         return errors / requests
 
     def _number(self, key: str) -> float | None:
         value = self.content.get(key)
         if value is None:
             return None
-        if not _is_number(value) or value < 0:
+        if not is_number(value) or value < 0:
             raise DataError(f"{self.shown}: {key!r} must be a number that is not negative")
         return float(value)
 
@@ -160,7 +176,3 @@ class _Reader:
         if not value.is_integer():
             raise DataError(f"{self.shown}: {key!r} must be a whole number")
         return int(value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -93,12 +93,11 @@ def _classes(data: Predictions, whole: Groups) -> _Standing:
     prediction = data.prediction
     if prediction is None:
         prediction = np.argmax(needed(data.score), axis=1)
-    largest = float(np.bincount(label).max()) / data.rows
     of_classes = Predictions(data.task, data.rows, data.classes, label=label, prediction=prediction)
-    estimate = METRICS["accuracy"].estimate(of_classes, whole, {}, _CONFIDENCE)[0]
-    # Where nearly all rows are of one class, being right nearly always is easy.
-    suspicious = max(0.999, 1 - (1 - largest) / 100)
-    return _Standing("accuracy", estimate, largest, "always answering the majority class", suspicious)
+    # Accuracy would call a model trivial that finds what is rare.
+    estimate = METRICS["balanced_accuracy"].estimate(of_classes, whole, {}, _CONFIDENCE)[0]
+    trivial = 1 / len(np.unique(label))
+    return _Standing("balanced_accuracy", estimate, trivial, "always answering the majority class", 0.999)
 
 
 def _ranking(data: Predictions) -> _Standing | None:

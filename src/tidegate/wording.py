@@ -3,6 +3,14 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
+DIGITS = 12
+"""Significant digits published: sums that differ in the last bits between machines agree in these."""
+
+
+def significant(value: float) -> float:
+    """A number in the digits that are published; -0.0, which is no news to anybody, as 0.0."""
+    return float(f"{value:.{DIGITS}g}") + 0.0
+
 
 def number(value: float | None) -> str:
     """Four significant digits, or a dash."""

@@ -319,3 +319,25 @@ def test_a_check_that_warns_may_stand_beside_others(workspace: Workspace) -> Non
 
     assert ended.code == 0
     assert any("wrong: 39, 33" in warning for warning in workspace.document("evaluate-gate")["warnings"])
+
+
+def test_rows_at_one_place_of_the_order_are_taken_together(workspace: Workspace) -> None:
+    item = "{directional: {pair: pair, order: dose, expect: increase}}"
+    head = "id,y,s,pair,dose\n"
+    rows = ["0,1,0.5,x,1\n", "1,1,0.9,x,1\n", "2,1,0.7,x,2\n"]
+    answers = [check(workspace, BINARY, item, head + "".join(turned)) for turned in (rows, rows[::-1])]
+
+    assert [found["verdict"] for found in answers] == ["fail", "fail"]
+    assert answers[0] == answers[1]
+
+
+def test_a_pair_that_never_moves_shows_nothing(workspace: Workspace) -> None:
+    item = "{directional: {pair: pair, order: dose, expect: increase}}"
+    still = "0,1,0.5,x,1\n1,1,0.9,x,1\n2,1,0.4,y,\n3,1,0.4,y,\n"
+    found = check(workspace, BINARY, item, "id,y,s,pair,dose\n" + still)
+    assert (found["verdict"], found["value"]) == ("fail", None)
+
+    moving = still + "4,1,0.2,z,1\n5,1,0.3,z,2\n"
+    found = check(workspace, BINARY, item, "id,y,s,pair,dose\n" + moving)
+    assert (found["verdict"], found["rows"]) == ("pass", 1)
+    assert found["detail"] == "2 rows without dose; 1 pair without a step"

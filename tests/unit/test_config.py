@@ -6,7 +6,7 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from tidegate.config import json_schema
+from tidegate.config import CommandCheck, json_schema
 from tidegate.errors import ConfigError
 from tidegate.loading import load_config, parse_config
 
@@ -377,3 +377,18 @@ def test_the_keys_of_a_metric_are_named_as_they_are_written() -> None:
 )
 def test_an_item_that_makes_no_sense_is_refused_with_its_mend(item: str, told: str) -> None:
     assert told in refusal(with_model(f"    gate:\n      - {item}\n"))
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"command": "x", "metric": "roc_auc", "min": 0},
+        {"command": "x", "metric": "must_pass", "min": 0},
+        {"command": "x", "metric": "leakage", "min": 0},
+        {"command": "x", "metric": "::stop-commands::x", "min": 0},
+        {"command": "x", "metric": "a\n::error::b", "min": 0},
+    ],
+)
+def test_a_command_cannot_pose_as_what_is_measured_here(item: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"measured here|pattern"):
+        CommandCheck.model_validate(item)

@@ -14,7 +14,6 @@ from tidegate.data_quality import (
     describe_misfit,
     duplicate_rows,
     leakage,
-    schema,
     table_overlap,
 )
 from tidegate.findings import Finding
@@ -304,7 +303,7 @@ def test_types_of_every_sort(tmp_path: Path) -> None:
     constant = ["times", "prices", "t", "bytes", "nothing", "span", "zoned", "cell"]
     assert names(constant_columns(table, columns)) == constant
     assert duplicate_rows(table, columns) is None
-    assert len(schema(table, dict.fromkeys(columns, "number"))) == len(columns) - 5
+    assert len(table.misfits(dict.fromkeys(columns, "number"))) == len(columns) - 5
     assert table.content_keys(columns).rows == 200
 
 
@@ -317,12 +316,12 @@ def test_five_thousand_columns(tmp_path: Path) -> None:
     assert names(leakage(table, columns, "y", "binary"))[:1] == ["c0"]
     assert constant_columns(table, columns) == []
     assert duplicate_rows(table, columns) is None
-    assert schema(table, dict.fromkeys(columns, "integer")) == []
+    assert table.misfits(dict.fromkeys(columns, "integer")) == []
     assert table.content_keys(columns).distinct == 300
 
 
 def told(table: Table, **expected: str) -> list[str]:
-    return [describe_misfit(misfit) for misfit in schema(table, expected)]
+    return [describe_misfit(misfit) for misfit in table.misfits(expected)]
 
 
 def test_a_csv_is_of_the_kind_of_its_values(tmp_path: Path) -> None:
@@ -371,7 +370,7 @@ def test_elsewhere_the_type_decides(tmp_path: Path, value: str, fits: set[str]) 
     table = open_table(parquet(tmp_path, "t.parquet", f"SELECT {value} AS a"))
 
     kinds = ("integer", "number", "boolean", "text", "time")
-    assert {kind for kind in kinds if not schema(table, {"a": kind})} == fits
+    assert {kind for kind in kinds if not table.misfits({"a": kind})} == fits
 
 
 def test_json_has_no_times_of_its_own(tmp_path: Path) -> None:

@@ -244,3 +244,12 @@ def test_only_checks_that_block_decide(severities: tuple[str, str], decision: st
     assert result.decision == decision
     assert len(result.warnings) == warned
     assert [check.verdict for check in result.checks] == ["pass", "fail"]
+
+
+def test_the_last_digits_of_a_sum_decide_nothing() -> None:
+    values = np.array([0.1, 0.2, 0.3])
+    for order in ([0, 1, 2], [2, 1, 0], [1, 0, 2]):
+        column = Column("x", "number", values[order])
+        table = Predictions("regression", 3, columns={("x", "number"): column})
+        result = gate(table, {"metric": "mean", "column": "x", "max": 0.2}).checks[0]
+        assert (result.value, result.verdict) == (0.2, "pass")

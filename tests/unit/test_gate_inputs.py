@@ -431,7 +431,6 @@ def test_the_users_own_metric_gets_the_path_of_the_table(workspace: Workspace, p
         ('{\\"value\\": 3}', 3, None, 0),
         ('{\\n  \\"value\\": 3,\\n  \\"rows\\": 12\\n}', 3, None, 12),
         ('{\\"value\\": 3, \\"ci\\": [2, 4], \\"rows\\": 12}', 3, [2, 4], 12),
-        ('{\\"value\\": 3, \\"ci\\": [4, 2]}', 3, [2, 4], 0),
         ('{\\"own\\": 3}', 3, None, 0),
     ],
 )

@@ -74,7 +74,41 @@ def test_the_columns_of_all_forms_of_slices_are_read_once() -> None:
     assert [groups.count for groups in groupings(data(), check.slices)] == [2, 4, 1]
 
 
-@pytest.mark.parametrize("slices", [[["carrier"]], [["a", "b", "c", "d", "e"]], [[]], [{"a": {}}]])
+@pytest.mark.parametrize(
+    "slices", [[["carrier"]], [["a", "b", "c", "d", "e"]], [[]], [{"a": {}}], [{"a": []}]]
+)
 def test_one_column_is_no_crossing_and_five_are_too_many(slices: object) -> None:
     with pytest.raises(ValueError, match="slices"):
         Check.model_validate({"metric": "accuracy", "min": 0.9, "slices": slices})
+
+
+def test_rows_outside_listed_values_are_in_no_combination() -> None:
+    rows = [("a", "north"), ("a", "south"), ("b", "south"), ("b", "south")]
+    device = Column("device", "category", np.array([0, 0, 1, 1], dtype=np.int32), ("a", "b"))
+    region = Column("region", "category", np.array([0, 1, 1, 1], dtype=np.int32), ("north", "south"))
+    table = Predictions(
+        "binary", len(rows), columns={("device", "category"): device, ("region", "category"): region}
+    )
+    for spec in (["device", {"region": ["north"]}], [{"region": ["north"]}, "device"]):
+        check = Check.model_validate({"metric": "accuracy", "min": 0.5, "slices": [spec]})
+        (groups,) = groupings(table, check.slices)
+        assert [
+            (dict(where or {}), rows.tolist())
+            for where, rows in zip(groups.slices, groups.members, strict=True)
+        ] == [({"device": "a", "region": "north"}, [0])]
+
+
+def test_a_listed_value_that_never_occurs_is_not_lost_in_a_crossing() -> None:
+    check = Check.model_validate(
+        {"metric": "accuracy", "min": 0.5, "slices": [["origin", {"carrier": ["AA", "nowhere"]}]]}
+    )
+    (groups,) = groupings(data(), check.slices)
+
+    assert groups.slices[-1] == {"carrier": "nowhere"}
+    assert len(groups.members[-1]) == 0
+
+
+@pytest.mark.parametrize("slices", [["a", "a"], ["a", {"a": {"quantiles": 2}}]])
+def test_a_column_is_not_crossed_with_itself(slices: object) -> None:
+    with pytest.raises(ValueError, match="crossed with itself"):
+        Check.model_validate({"metric": "accuracy", "min": 0.9, "slices": [slices]})

@@ -89,7 +89,7 @@ def test_a_waiver_that_excuses_nothing_is_told() -> None:
     assert result.decision == "pass"
     assert [(each.state, each.covers) for each in result.waivers] == [("unused", 0), ("expired", 0)]
     assert result.warnings == [
-        "the waiver of accuracy excuses nothing: no check that it names fails; remove it",
+        "the waiver of accuracy excuses nothing: no check that it names fails and blocks; remove it",
         "the waiver of recall expired on 2026-05-31: mend the model, or have Ada renew it",
     ]
 
@@ -199,6 +199,8 @@ def test_the_whole_gate_lets_a_waived_failure_through_and_says_so(
         "reason": "late labels",
         "state": state,
         "covers": 1,
+        "long": False,
+        "options": None,
     }
     expected = {"owner": "Ada", "reason": "late labels", "expires": applied["expires"]}
     assert check["waiver"] == (None if code else expected)

@@ -165,7 +165,7 @@ class Context:
         def show(line: str) -> None:
             # A bar in front keeps `::` commands from the start of a line; the old form counts anywhere.
             print(
-                f"{what} | {terminal_text(line, limit=2_000).replace('##[', '## [')}",
+                f"{terminal_text(what)} | {terminal_text(line, limit=2_000).replace('##[', '## [')}",
                 file=sys.stderr,
                 flush=True,
             )

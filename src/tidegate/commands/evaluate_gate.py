@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tidegate.commands.base import Invocation
 from tidegate.commands.evaluation import evaluation_set, scorer, working_model
-from tidegate.commands.gate_inputs import golden_changed, read_gate
+from tidegate.commands.gate_inputs import read_gate
 from tidegate.documents import Document, make_document
 from tidegate.errors import TidegateError
 from tidegate.gate import judge
@@ -69,13 +69,15 @@ def gate_document(
             "findings": result.findings,
             "waivers": result.waivers,
             "approval": model.approval,
-            "golden": _golden(invocation, golden),
+            "golden": _golden(invocation, golden, changed=given.golden_changed),
         },
     )
 
 
-def _golden(invocation: Invocation, golden: Table | None) -> dict[str, object] | None:
-    """Which golden set it was judged on, and whether it moved together with the model."""
+def _golden(
+    invocation: Invocation, golden: Table | None, *, changed: bool | None
+) -> dict[str, object] | None:
+    """The golden set of the configuration, and whether it moved together with the model."""
     spec = invocation.model.golden
     if spec is None:
         return None
@@ -84,4 +86,4 @@ def _golden(invocation: Invocation, golden: Table | None) -> dict[str, object] |
     except TidegateError:
         # The predictions were given, and the golden set itself is not here.
         return None
-    return {"path": spec, "sha256": table.sha256, "changed_with_model": golden_changed(invocation)}
+    return {"path": spec, "sha256": table.sha256, "changed_with_model": changed}

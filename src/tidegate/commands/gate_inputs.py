@@ -1,7 +1,7 @@
 """What a gate is told besides the predictions: the user's own metrics, known cases, and what was found of the table."""
 
 import json
-import math
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ from tidegate import data_quality
 from tidegate.behaviour import reads
 from tidegate.commands.base import Invocation
 from tidegate.config import Check, CommandCheck, GateItem, MustPass, SchemaCheck
+from tidegate.documents import is_number
 from tidegate.errors import ConfigError, DataError, TidegateError, UserCommandError
 from tidegate.findings import Finding
 from tidegate.gate import Known
@@ -32,11 +33,16 @@ MAX_FEATURES = 500
 
 @dataclass(frozen=True, slots=True)
 class GateInput:
-    """A predictions table as the gate is judged on, with all that belongs to it."""
+    """A predictions table as the gate is judged on, with all that belongs to it.
+
+    Attributes:
+        golden_changed: whether this pull request changes the golden set together with the model; None: cannot be told.
+    """
 
     data: Predictions
     items: Sequence[GateItem]
     known: Known
+    golden_changed: bool | None
 
 
 def read_gate(
@@ -62,19 +68,21 @@ def read_gate(
         extra=extra,
         performance=measured(invocation, model_dir),
     )
-    # What is judged is fixed before anything of the user's own runs.
+    # What is judged is settled before anything of the user's own runs: files could change under its hands.
     _ = table.sha256
+    must_pass = dict(_known_cases(invocation, items))
+    moved = golden_changed(invocation)
+    findings = list(_found(invocation, table, features, "label" in needed.parts, golden or table, model_dir))
+    schemas = dict(_schemas(items, table))
     known = Known(
         today=datetime.now(UTC).date(),
-        own=dict(_own(invocation, items, table)),
-        must_pass=dict(_known_cases(invocation, items)),
+        own={**schemas, **dict(_commands(invocation, items, table))},
+        must_pass=must_pass,
         identifier=invocation.model.columns.id,
         features=[data.columns[name, _ANY] for name in features] if searched else [],
-        findings=list(
-            _found(invocation, table, features, "label" in needed.parts, golden or table, model_dir)
-        ),
+        findings=[*findings, *_moved(invocation, moved)],
     )
-    return GateInput(data, items, known)
+    return GateInput(data, items, known, moved)
 
 
 _ANY: Want = "any"
@@ -127,22 +135,30 @@ def measured(invocation: Invocation, model_dir: Path | None) -> Performance | No
     """What was measured of the model as a whole, and the size of its files; None when neither is known."""
     spec = invocation.model.performance
     given = read_performance(Path(spec), spec) if spec is not None else None
-    size = None
-    if model_dir is not None and model_dir.is_dir():
-        size = sum(path.stat().st_size for path in artifact_files(model_dir).values())
-    if given is None:
-        return None if size is None else Performance(model_bytes=size)
-    return given if given.model_bytes is not None else replace(given, model_bytes=size)
+    retrain = invocation.model.retrain
+    others = [Path.cwd() / path for path in (retrain.artifacts[1:] if retrain is not None else [])]
+    folders = [folder for folder in (model_dir, *others) if folder is not None and folder.is_dir()]
+    if not folders:
+        return given
+    # The files themselves know their size better than what was written about them.
+    size = sum(path.stat().st_size for folder in folders for path in artifact_files(folder).values())
+    return replace(given or Performance(), model_bytes=size)
 
 
-def _own(invocation: Invocation, items: Sequence[GateItem], table: Table) -> Iterator[tuple[int, Estimate]]:
+def _schemas(items: Sequence[GateItem], table: Table) -> Iterator[tuple[int, Estimate]]:
     for position, item in enumerate(items):
         if isinstance(item, SchemaCheck):
-            misfits = data_quality.schema(table, item.columns)
+            misfits = table.misfits(item.columns)
             note = "; ".join(map(data_quality.describe_misfit, misfits[:_NAMED]))
             more = f"; and {len(misfits) - _NAMED:,} more" if len(misfits) > _NAMED else ""
             yield position, Estimate(float(len(misfits)), table.rows, note=note + more)
-        elif isinstance(item, CommandCheck):
+
+
+def _commands(
+    invocation: Invocation, items: Sequence[GateItem], table: Table
+) -> Iterator[tuple[int, Estimate]]:
+    for position, item in enumerate(items):
+        if isinstance(item, CommandCheck):
             yield position, _command(invocation, item, table)
 
 
@@ -156,18 +172,19 @@ def _command(invocation: Invocation, item: CommandCheck, table: Table) -> Estima
     if not any(f"{{{name}}}" in command for name in _PLACES):
         command += " {table}"
     with TemporaryDirectory(prefix="tidegate-") as place:
-        path = table.files[0]
-        if len(table.files) > 1:
-            path = Path(place) / "table.parquet"
+        # A copy, so that a command cannot change what is judged by others.
+        path = Path(place) / f"table{table.files[0].suffix if len(table.files) == 1 else '.parquet'}"
+        if len(table.files) == 1:
+            shutil.copyfile(table.files[0], path)
+        else:
             table.export(path)
         said = run(
             command,
-            dict.fromkeys(_PLACES, path.absolute()),
+            dict.fromkeys(_PLACES, path),
             name=name,
             folder=Path.cwd(),
             timeout=invocation.model.predict_timeout,
             on_line=invocation.progress(name),
-            pass_env=invocation.model.pass_env,
         )
     return _answer(name, item.metric, said)
 
@@ -188,20 +205,22 @@ def _answer(name: str, metric: str, said: Sequence[str]) -> Estimate:
         value, ci, rows = content.get("value", content.get(metric)), content.get("ci"), content.get("rows")
     else:
         value, ci, rows = content, None, None
-    bounds_fit = ci is None or (isinstance(ci, list) and len(ci) == 2 and all(map(_finite, ci)))
     counted = rows is None or (isinstance(rows, int) and not isinstance(rows, bool) and rows >= 0)
-    if not _finite(value) or not bounds_fit or not counted:
+    if not is_number(value) or not _holds(ci, value) or not counted:
         raise UserCommandError(
-            f'the {name} command must print JSON such as {{"value": 0.93}}, with `ci` as [low, high] and `rows` if it'
-            " has them",
+            f'the {name} command must print JSON such as {{"value": 0.93}}, with `ci` as [low, high] about the value'
+            " and `rows` if it has them",
             list(said),
         )
-    interval = None if ci is None else Interval(float(min(ci)), float(max(ci)))
-    return Estimate(float(value), rows or 0, interval)
+    interval = None if ci is None else Interval(float(ci[0]), float(ci[1]))
+    return Estimate(float(value), rows or 0, interval, rows_known=rows is not None)
 
 
-def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _holds(ci: Any, value: float) -> bool:
+    """Whether an interval is none, or two bounds with the value between them."""
+    if ci is None:
+        return True
+    return isinstance(ci, list) and len(ci) == 2 and all(map(is_number, ci)) and bool(ci[0] <= value <= ci[1])
 
 
 def _known_cases(
@@ -244,13 +263,16 @@ def _found(
         yield from data_quality.leakage(table, features, label, str(model.task))
     if sanity.training_overlap != "off":
         yield from _trained_on(invocation, golden, model_dir)
-    if sanity.golden_changed != "off" and golden_changed(invocation):
+
+
+def _moved(invocation: Invocation, moved: bool | None) -> Iterator[Finding]:
+    if moved and invocation.model.sanity.golden_changed != "off":
         yield Finding(
             "golden_changed",
             None,
             None,
-            f"the golden set {model.golden} changes in the same pull request as the model: what judges it must not move"
-            " with it; change the golden set in a pull request of its own",
+            f"the golden set {invocation.model.golden} changes in the same pull request as the model: what judges it"
+            " must not move with it; change the golden set in a pull request of its own",
         )
 
 
@@ -277,9 +299,9 @@ def golden_changed(invocation: Invocation) -> bool | None:
         return None
     try:
         repository, base = invocation.repository, invocation.base_commit
-        return golden_changed_with_model(
-            repository, base, _path_of(invocation, model.golden), model.retrain.artifacts[0]
-        )
+        golden = _path_of(invocation, model.golden)
+        told = [golden_changed_with_model(repository, base, golden, path) for path in model.retrain.artifacts]
+        return None if None in told else any(told)
     except TidegateError as error:
         invocation.warn(f"whether the golden set changed together with the model cannot be told: {error}")
         return None

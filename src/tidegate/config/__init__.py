@@ -69,7 +69,7 @@ class Columns(Section):
         description="binary: probability of the positive class; multiclass: {class: column}; ranking: any number",
     )
     prediction: str | None = None
-    threshold: float = 0.5
+    threshold: float = Field(default=0.5, ge=0, le=1)
     query: str | None = Field(default=None, description="ranking: the query whose items a row is one of")
     timestamp: str | None = None
     latency: str | None = Field(default=None, description="milliseconds")

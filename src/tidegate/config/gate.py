@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from tidegate.config.measures import MetricUse, SliceSpec
-from tidegate.config.sections import Confidence, Day, Scalar, Section
+from tidegate.config.sections import Confidence, Day, Scalar, Section, Words
+from tidegate.metrics import find
 
 Severity = Literal["block", "warn", "info"]
 BEHAVIOURS = ("invariance", "directional", "must_pass", "schema")
@@ -92,14 +93,19 @@ class CommandCheck(_Threshold):
         description="run with the path of the table in the place of {table}, or after it; prints JSON with `value`",
     )
     metric: str = Field(
-        default="command", min_length=1, max_length=100, description="the name it is reported by"
+        default="command",
+        pattern=r"^[A-Za-z][A-Za-z0-9_.@-]{0,99}$",
+        description="the name it is reported by",
     )
     min_rows: int | None = Field(default=None, ge=0)
 
-    @property
-    def name(self) -> str:
-        """What it is reported by."""
-        return self.metric
+    @model_validator(mode="after")
+    def _name_of_its_own(self) -> Self:
+        if find(self.metric) is not None or self.metric in (*BEHAVIOURS, *Sanity.model_fields):
+            raise ValueError(
+                f"a command cannot be reported as {self.metric!r}, which is measured here: name it otherwise"
+            )
+        return self
 
 
 class Pairs(Section):
@@ -227,9 +233,12 @@ class Waiver(Section):
     metric: str = Field(description="of the checks that it covers, or the name of a finding")
     column: str | None = None
     by: str | list[str] | None = None
+    options: dict[str, Scalar] | None = Field(
+        default=None, description="settings of the metric, such as {class: 2}, that narrow it to one check"
+    )
     slice: dict[str, Scalar | None] | None = Field(
         default=None, description="the one slice that it covers; without it, every check of the metric"
     )
     expires: Day = Field(description="the last day on which it counts, such as 2026-12-31 (UTC)")
-    owner: str = Field(min_length=1, max_length=100)
-    reason: str = Field(min_length=1, max_length=500)
+    owner: Words
+    reason: Words

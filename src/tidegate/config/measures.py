@@ -59,7 +59,13 @@ class Bins(Section):
         return self
 
 
-SlicePart = str | Annotated[dict[str, Bins | Scalar | list[Scalar]], Field(min_length=1, max_length=1)]
+SlicePart = (
+    str
+    | Annotated[
+        dict[str, Bins | Scalar | Annotated[list[Scalar], Field(min_length=1)]],
+        Field(min_length=1, max_length=1),
+    ]
+)
 SliceSpec = SlicePart | Annotated[list[SlicePart], Field(min_length=2, max_length=4)]
 
 
@@ -165,6 +171,10 @@ class MetricUse(Section):
 
     @model_validator(mode="after")
     def _options_fit(self) -> Self:
+        for spec in (*self.slices, *([self.by] if self.by is not None else [])):
+            crossed = [cut.column for cut in cuts(spec)]
+            if len(set(crossed)) < len(crossed):
+                raise ValueError(f"{crossed[0]!r} is crossed with itself: name each column once")
         metric, implied = self.definition, self.found.implied
         for option in OPTIONS:
             given = getattr(self, _FIELDS.get(option, option)) is not None

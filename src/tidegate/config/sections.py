@@ -4,7 +4,15 @@ import re
 from datetime import date, datetime, timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -80,6 +88,9 @@ Day = Annotated[date, BeforeValidator(parse_day), WithJsonSchema({"type": "strin
 ModelName = Annotated[str, AfterValidator(path_and_branch_safe)]
 Confidence = Annotated[float, Field(gt=0.5, lt=1)]
 Scalar = str | int | float | bool
+
+
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
 
 class Section(BaseModel):

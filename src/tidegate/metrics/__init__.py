@@ -48,13 +48,13 @@ def find(name: str, k: int | None = None) -> Found | None:
     base, _, top = name.partition("@")
     if top:
         metric = METRICS.get(f"{base}@k", METRICS.get(base))
-        fits = top.isdigit() and int(top) > 0 and metric is not None and "k" in metric.accepted
+        fits = re.fullmatch("[1-9][0-9]{0,8}", top) and metric is not None and "k" in metric.accepted
         return Found(metric, {"k": int(top)}) if metric is not None and fits else None
     if k is not None and f"{name}@k" in METRICS:
         return Found(METRICS[f"{name}@k"])
     if name in METRICS:
         return Found(METRICS[name])
-    match = re.fullmatch(r"latency_p(\d{1,2}(?:\.\d+)?)(_ratio)?", name)
+    match = re.fullmatch(r"latency_p([0-9]{1,2}(?:\.[0-9]+)?)(_ratio)?", name)
     if match and 0 < float(match[1]) < 100:
         return Found(efficiency.latency_percentile(name, float(match[1]) / 100, relative=bool(match[2])))
     return None

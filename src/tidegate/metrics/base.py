@@ -34,6 +34,7 @@ class Estimate:
         value: None when it cannot be computed, for the reason in `problem`.
         interval: two-sided, when a confidence was asked for.
         rows: the rows the metric stands on (for recall, the positives).
+        rows_known: whether `rows` was told at all; no number of rows excuses what was measured without one.
         note: what the number does not say by itself, such as the groups between which a gap is largest.
     """
 
@@ -42,6 +43,7 @@ class Estimate:
     interval: Interval | None = None
     problem: str = ""
     note: str = ""
+    rows_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,19 @@ class ColumnMean(RowMean):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OutOfRangeShare(ColumnMean):
+    """The share of values below or above what is allowed."""
+
+    options: frozenset[str] = frozenset({"column", "range"})
+
+    def check(self, options: Options) -> None:
+        """See :meth:`Metric.check`: the range has a limit, and the lower one first."""
+        low, high = options["range"]
+        if (low is None and high is None) or (low is not None and high is not None and low > high):
+            raise ValueError("`range:` is [lowest, highest], with null for no limit on one side")
+
+
+@dataclass(frozen=True, kw_only=True)
 class ColumnQuantile(RowQuantile):
     """A quantile of a column that the config names."""
 
@@ -129,12 +142,11 @@ METRICS: list[Metric] = [
         )
         for name, values in (("share_above", _above), ("share_below", _below))
     ),
-    ColumnMean(
+    OutOfRangeShare(
         name="out_of_range_share",
         tasks=ALL_TASKS,
         better="lower",
         kind="number",
-        options=frozenset({"column", "range"}),
         values=_out_of_range,
     ),
     ColumnMean(

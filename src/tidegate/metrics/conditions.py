@@ -89,6 +89,8 @@ class Tested:
         columns: positions of one or two columns, shape (T, 2); -1 for none.
         levels: positions of their levels, shape (T, 2); -1 for none.
         parents: of a pair, positions among these slices of its conditions alone, shape (T, 2); -1 for none.
+        uncrossed: of one condition, at most how many pairs it makes with columns that it was not combined with, shape
+            (T,); 0 for pairs.
         evidence: arrays of shape (T,).
         crossed: positions of the columns that were combined in pairs.
     """
@@ -96,6 +98,7 @@ class Tested:
     columns: np.ndarray
     levels: np.ndarray
     parents: np.ndarray
+    uncrossed: np.ndarray
     evidence: Evidence
     crossed: tuple[int, ...]
 
@@ -104,16 +107,27 @@ class Tested:
         """Positions of the slices of two conditions."""
         return np.flatnonzero(self.parents[:, 0] >= 0)
 
+    @property
+    def candidates(self) -> int:
+        """Number of slices that were tested or, had other columns been crossed, could have been; at least that."""
+        # A pair that was not tested is counted with each of its two conditions.
+        return len(self.uncrossed) + int(self.uncrossed.sum()) // 2
+
 
 def measure_all(scan: Scan, conditions: Sequence[Conditions], min_rows: int) -> Tested:
     """Measure all slices of one and two conditions on which the metric stands on at least `min_rows` rows.
 
     A pair is left out where one of its conditions alone makes the same slice. Of more than 30 columns those are crossed
-    whose single values are the most telling.
+    whose single values are the most telling. As the outcomes choose them, the pairs of all other columns have to be
+    counted as well, as if they had been tested and had p-values of 1; :attr:`Tested.candidates` does. To choose blindly
+    would spare that, but miss most pairs: the choice decides whether a pair is looked at, the count costs a logarithm.
     """
     singles = [scan.measure(each.codes.astype(np.int64), len(each.levels) + 1) for each in conditions]
     strength = [each.p_value[:-1].min() for each in singles]
     crossed = tuple(sorted(np.argsort(strength, kind="stable")[:MOST_CROSSED].tolist()))
+    uncrossed = _uncrossed(
+        [each.support[:-1][each.usable(min_rows)[:-1]] for each in singles], crossed, min_rows
+    )
     place: list[np.ndarray] = []
     parts: list[Tested] = []
     size = 0
@@ -128,7 +142,12 @@ def measure_all(scan: Scan, conditions: Sequence[Conditions], min_rows: int) -> 
         one = np.stack([np.full(len(level), i), none], axis=1)
         parts.append(
             Tested(
-                one, np.stack([level, none], axis=1), np.stack([none, none], axis=1), single.take(level), ()
+                one,
+                np.stack([level, none], axis=1),
+                np.stack([none, none], axis=1),
+                uncrossed[i],
+                single.take(level),
+                (),
             )
         )
     for i, j in combinations(crossed, 2):
@@ -144,6 +163,7 @@ def measure_all(scan: Scan, conditions: Sequence[Conditions], min_rows: int) -> 
                 np.tile([i, j], (len(a), 1)),
                 np.stack([a, b], axis=1),
                 np.stack([place[i][a], place[j][b]], axis=1),
+                np.zeros(len(a), dtype=np.int64),
                 pair.take(a * shape[1] + b),
                 (),
             )
@@ -152,6 +172,25 @@ def measure_all(scan: Scan, conditions: Sequence[Conditions], min_rows: int) -> 
         np.concatenate([part.columns for part in parts]),
         np.concatenate([part.levels for part in parts]),
         np.concatenate([part.parents for part in parts]),
+        np.concatenate([part.uncrossed for part in parts]),
         Evidence.joined([part.evidence for part in parts]),
         crossed,
     )
+
+
+def _uncrossed(supports: Sequence[np.ndarray], crossed: Sequence[int], min_rows: int) -> list[np.ndarray]:
+    """Upper bounds on the pairs of each level with columns that its own is not crossed with; levels by column.
+
+    A pair needs `min_rows` rows and is smaller than either of its conditions; those of a level with one other column
+    share the level's rows.
+    """
+    partners = np.array([np.count_nonzero(support > min_rows) for support in supports])
+    outside = np.ones(len(supports), dtype=bool)
+    outside[list(crossed)] = False
+    result = []
+    for i, support in enumerate(supports):
+        others = outside.copy() if i in crossed else np.ones(len(supports), dtype=bool)
+        others[i] = False
+        room = np.where(support > min_rows, support // min_rows, 0)
+        result.append(np.minimum.outer(room, partners[others]).sum(axis=1))
+    return result

@@ -145,21 +145,32 @@ class Groups:
 
     @classmethod
     def crossed(cls, parts: Sequence["Groups"]) -> "Groups":
-        """The combinations that occur of several partitions of the same rows, in the order of the first."""
-        codes = parts[0].codes.astype(np.int64)
-        for part in parts[1:]:
-            codes = codes * part.count + part.codes
-        found, crossed = np.unique(codes, return_inverse=True)
+        """The combinations that occur of several partitions of the same rows, in the order of the first.
+
+        A group without rows has no combinations, and follows by itself, so that it is not lost.
+        """
+        inside = np.logical_and.reduce([part.codes >= 0 for part in parts])
+        combined = np.zeros(int(inside.sum()), dtype=np.int64)
+        for part in parts:
+            combined = combined * part.count + part.codes[inside]
+        found, crossed = np.unique(combined, return_inverse=True)
+        codes = np.full(len(inside), -1, dtype=np.int32)
+        codes[inside] = crossed
         sizes = [part.count for part in parts]
-        slices = tuple(
+        slices = [
             {
                 name: value
                 for part, i in zip(parts, each, strict=True)
                 for name, value in (part.slices[i] or {}).items()
             }
             for each in zip(*(index.tolist() for index in np.unravel_index(found, sizes)), strict=True)
-        )
-        return cls(crossed.astype(np.int32), slices)
+        ]
+        empty = [
+            part.slices[i]
+            for part in parts
+            for i in np.flatnonzero(np.bincount(part.codes + 1, minlength=part.count + 1)[1:] == 0)
+        ]
+        return cls(codes, (*slices, *empty))
 
     @property
     def count(self) -> int:

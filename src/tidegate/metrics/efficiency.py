@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,6 +27,12 @@ def _whole(groups: Groups, result: Estimate) -> list[Estimate]:
     return [result if where is None else Estimate(None, 0, problem=_WHOLE) for where in groups.slices]
 
 
+def _measured(value: float | None, performance: Performance, problem: str = "") -> Estimate:
+    """A figure of the model as a whole, on as many requests as are known of."""
+    requests = performance.requests
+    return Estimate(value, requests or 0, problem=problem, rows_known=requests is not None)
+
+
 def _performance(data: Predictions) -> Performance:
     return data.performance or Performance()
 
@@ -46,7 +52,7 @@ class Latency(RowQuantile):
             return _whole(groups, estimate_quantile(measured.latency, share, confidence))
         known = next((v for q, v in measured.percentiles.items() if abs(q - share) < 1e-9), None)
         problem = "" if known is not None else "no latency was measured"
-        return _whole(groups, Estimate(known, measured.requests or 0, problem=problem))
+        return _whole(groups, _measured(known, measured, problem=problem))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,14 +144,12 @@ def _measured_errors(performance: Performance, confidence: float | None) -> Esti
     interval = None
     if confidence is not None and requests:
         interval = clopper_pearson(round(rate * requests), requests, confidence=confidence)
-    return Estimate(rate, requests or 0, interval)
+    return replace(_measured(rate, performance), interval=interval)
 
 
 def _measured_cost(performance: Performance, confidence: float | None) -> Estimate:
     cost = performance.cost_per_row
-    return Estimate(
-        cost, performance.requests or 0, problem="" if cost is not None else "no cost was measured"
-    )
+    return _measured(cost, performance, problem="" if cost is not None else "no cost was measured")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +162,7 @@ class Throughput(Metric):
         """See :meth:`Metric.estimate`."""
         measured = _performance(data)
         if measured.throughput is not None:
-            return _whole(groups, Estimate(measured.throughput, measured.requests or 0))
+            return _whole(groups, _measured(measured.throughput, measured))
         if data.latency is None:
             if measured.latency is None:
                 return _whole(groups, Estimate(None, 0, problem="no throughput was measured"))
