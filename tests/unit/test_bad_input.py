@@ -158,6 +158,12 @@ def refused(place: Workspace, ended: Ended, told: Sequence[str]) -> None:
             id="repeated id",
         ),
         pytest.param(
+            CONFIG,
+            "id,y,s\n7,1,0.9\n,0,0.1\n9,1,0.9\n",
+            ("p.csv", "id must be unique", "missing in 1 row", "row 2", "give each row"),
+            id="missing id",
+        ),
+        pytest.param(
             CONFIG, "", ("p.csv", "is empty (0 bytes)", "a header and at least one row"), id="empty"
         ),
         pytest.param(CONFIG, "\n\n", ("p.csv", "the first line must name the columns"), id="blank lines"),
@@ -177,8 +183,14 @@ def refused(place: Workspace, ended: Ended, told: Sequence[str]) -> None:
         pytest.param(
             CONFIG,
             "id,y,s\n" + "0,1\n" * 30 + "1,1,0.8\n",
-            ("p.csv", "Line: 2", "Columns: 3", "Found: 2"),
+            ("p.csv", "line 2 has 2 values and the header 3", "as many values as the header"),
             id="the one line that fits does not stand alone",
+        ),
+        pytest.param(
+            CONFIG,
+            "# exported 2026\nid,y,s\n0,1,0.9\n",
+            ("p.csv", "line 2 has 3 values and the header 1", "the first line must name all columns"),
+            id="a comment before the header",
         ),
         pytest.param(
             CONFIG, "id;y;s\n0;1;0.9\n", ("p.csv", "separated by ';'", "save the file"), id="semicolons"
@@ -252,7 +264,8 @@ def test_a_csv_that_cannot_be_read_says_how_to_mend_it(workspace: Workspace, tab
     [
         (("7", "8", "7"), "rows 1 and 3"),
         (("a", "b", "b", "a", "b"), "rows 2 and 3"),
-        (("missing", "", ""), "rows 2 and 3"),
+        (("missing", "", ""), "missing in 2 rows, the first of them row 2"),
+        (("7", "7", ""), "missing in 1 row, the first of them row 3"),
         (("x'); DROP TABLE loaded; --", "y", "x'); DROP TABLE loaded; --"), "rows 1 and 3"),
     ],
 )
@@ -262,6 +275,32 @@ def test_repeated_ids_are_found_by_their_rows(workspace: Workspace, ids: tuple[s
     refused(workspace, judge(workspace), ("id must be unique", at))
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ('{"id": 0, "y": 1, "s": 0.9}\n{"id": 1, "y"', ("line 2", "one JSON object per line")),
+        ('garbage\n{"id": 0, "y": 1, "s": 0.9}\n', ("line 1", "one JSON object per line")),
+        ('[{"id": 0, "y": 1, "s": 0.9}]\n', ("is a JSON array", "one JSON object per line")),
+        ("\n", ("has no rows", "needs at least one")),
+    ],
+)
+def test_a_file_that_is_no_json_lines(workspace: Workspace, content: str, told: tuple[str, ...]) -> None:
+    workspace.write("p.jsonl", content)
+
+    refused(workspace, judge(workspace, "p.jsonl"), ("p.jsonl", *told))
+
+
+def test_must_pass_finds_ids_with_leading_zeros(workspace: Workspace) -> None:
+    workspace.configure(CONFIG + '      - {must_pass: ["0001", 2]}\n')
+    lines = [f"{i:04d},{i % 2},{0.1 + 0.8 * (i % 2):.1f}\n" for i in range(400)]
+    workspace.write("p.csv", "id,y,s\n" + "".join(lines))
+    ended = judge(workspace)
+
+    # 0001 is found; the number 2 is not the text 0002.
+    assert ended.code == 1, ended.err
+    assert "not in the table: 2" in ended.out
+
+
 def parquet(place: Workspace, name: str, select: str) -> Path:
     path = place.root / name
     duckdb.connect().execute(f"COPY ({select}) TO '{path.as_posix()}' (FORMAT parquet)")
@@ -269,6 +308,12 @@ def parquet(place: Workspace, name: str, select: str) -> Path:
 
 
 GOOD = "SELECT range AS id, range % 2 AS y, (range % 2) * 0.8 + 0.1 AS s FROM range(1000)"
+
+
+def test_a_parquet_file_named_csv(workspace: Workspace) -> None:
+    parquet(workspace, "p.csv", GOOD)
+
+    refused(workspace, judge(workspace), ("p.csv is a Parquet file", "name it .parquet"))
 
 
 @pytest.mark.parametrize("kept", [0.5, 0.99, 8, 3])

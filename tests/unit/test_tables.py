@@ -1,3 +1,4 @@
+import gzip
 from pathlib import Path
 
 import duckdb
@@ -181,8 +182,13 @@ def test_line_ends_and_byte_order_mark_are_no_part_of_the_data(tmp_path: Path) -
         ("t.csv", "", r"is empty \(0 bytes\)"),
         ("t.jsonl", "", r"is empty \(0 bytes\)"),
         ("t.csv", "\n1,2\n", "must name the columns"),
-        ("t.csv", "a,b\n1\n2,3\n", "Line: 2"),
-        ("t.csv", "a,b\n1,2,3\n2,3\n", "Line: 2"),
+        ("t.csv", "a,b\n1\n2,3\n", "line 2 has 1 value and the header 2: the first line must name"),
+        ("t.csv", "a,b\n1,2,3\n2,3\n", "line 2 has 3 values and the header 2"),
+        ("t.csv", "# exported 2026\na,b,c,d\n1,2,3,4\n", "line 2 has 4 values and the header 1"),
+        ("t.csv", "# exported 2026\r\n\r\na,b\r\n1,2\r\n", "line 3 has 2 values and the header 1"),
+        ("t.csv", '"a\nb",c\n1,2,3\n', "line 3 has 3 values and the header 2"),
+        ("t.csv", gzip.compress(b"a,b\n1,2\n"), "t.csv is packed with gzip: unpack it"),
+        ("t.csv", b"PK\x03\x04a,b\n1,2\n", "t.csv is a zip archive: unpack it"),
         ("t.csv", "a,b\n1,2\n2,3,4\n", "Line: 3"),
         ("t.csv", "a,b\n1,2\n2\n", "Line: 3"),
         ("t.csv", 'a,b\n"1,2\n', "Line: 2"),
@@ -194,9 +200,26 @@ def test_line_ends_and_byte_order_mark_are_no_part_of_the_data(tmp_path: Path) -
         ("t.csv", "b;a\n1;2\n", "separated by ';'"),
         ("t.parquet", b"PAR1", "cannot be read as parquet"),
         ("t.parquet", b"a,b\n1,2\n" * 10, "cannot be read as parquet"),
-        ("t.jsonl", '{"a": 1}\n{"a":\n', "cannot be read as jsonl"),
+        ("t.parquet", gzip.compress(b"PAR1"), "t.parquet is packed with gzip: unpack it"),
+        ("t.jsonl", gzip.compress(b"{}"), "t.jsonl is packed with gzip: unpack it"),
+        ("t.jsonl", '{"a": 1}\n{"a":', r"line 2 is no JSON object .*: write one JSON object per line"),
+        ("t.jsonl", 'garbage\n{"a": 1}\n', "line 1 is no JSON object"),
+        ("t.jsonl", '{"a": 1}\n\n{"a": 2},\n', r"line 3 is no JSON object \(character 9: Extra data\)"),
+        ("t.jsonl", '{"a": 1}\n\n[2]\n', r"line 3 is no JSON object \(it holds '\[2\]'\)"),
+        ("t.jsonl", '{\n"a": 1\n}\n', "line 1 is no JSON object"),
+        ("t.jsonl", '{"a": 1}\n{"a": "\\ud800"}\n', "line 2 is no JSON object .half of a surrogate pair"),
+        ("t.jsonl", '{"a": 1}\n{"a": %s}\n' % ("[" * 9_999 + "]" * 9_999), "line 2 .* .nested too deep"),
+        ("t.jsonl", '{"a": %s}\n{"a"\n' % ("9" * 5_000), "line 2 is no JSON object"),
+        ("t.jsonl", '{"a": 1}\n{"a": "\xe9"}\n'.encode("latin-1"), "line 2 is not UTF-8"),
+        ("t.jsonl", '\ufeff{"a": 1}\n{\n', "line 2 is no JSON object"),
+        ("t.jsonl", '[{"a": 1}, {"a": 2}]', "is a JSON array: write one JSON object per line"),
+        ("t.jsonl", '\n [\n{"a": 1},\n{"a": 2}\n]\n', "is a JSON array: write one JSON object per line"),
+        ("t.jsonl", "\n", "t.jsonl has no rows: it needs at least one"),
+        ("t.jsonl", "\ufeff \r\n\t\n", "t.jsonl has no rows: it needs at least one"),
+        ("t.jsonl", "{}\n", "t.jsonl has no rows: it needs at least one"),
+        ("t.jsonl", '{"json": 1}\n', "t.jsonl has no column 'a'. Accepted: json"),
         ("t.jsonl", '{"a": 1, "a": 2}\n', "duplicate key"),
-        ("t.jsonl", "[1, 2]\n", "has no column 'a'"),
+        ("t.jsonl", "[1, 2]\n", "is a JSON array"),
         ("t.xlsx", "a\n1\n", "the suffix must be one of"),
         ("t.csv", ",".join(f"c{i}" for i in range(10_000)) + "\n", "10,000 columns"),
     ],
@@ -207,6 +230,94 @@ def test_what_is_no_table_is_refused(tmp_path: Path, name: str, content: str | b
 
     assert "Traceback" not in str(refused.value)
     assert "ignore_errors" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.jsonl"])
+@pytest.mark.parametrize(
+    "select", ["SELECT 1 AS a WHERE false", "SELECT 1 AS a", "SELECT range AS a FROM range(999)"]
+)
+def test_a_parquet_file_by_another_name_is_recognised(tmp_path: Path, name: str, select: str) -> None:
+    made = Path(parquet(tmp_path, "made", select))
+    made.rename(tmp_path / name)
+
+    with pytest.raises(DataError, match=f"{name} is a Parquet file: name it .parquet"):
+        open_table(str(tmp_path / name))
+
+
+def test_a_line_longer_than_any_object_is_named(tmp_path: Path) -> None:
+    spec = put(tmp_path, "t.jsonl", '{"a": 1}\n{"a": "' + "x" * 2**25 + '"}\n')
+
+    with pytest.raises(DataError, match="line 2 is longer than 32 MiB"):
+        open_table(spec)
+
+
+def test_text_that_starts_like_another_format_is_read(tmp_path: Path) -> None:
+    assert values(put(tmp_path, "t.csv", "PAR1,b\n1,2\n"), "PAR1") == [1.0]
+    assert values(put(tmp_path, "k.csv", "PK,b\n1,2\n"), "PK") == [1.0]
+
+
+def test_of_several_files_the_one_at_fault_is_named(tmp_path: Path) -> None:
+    put(tmp_path, "1.jsonl", '{"a": 1}\n')
+    put(tmp_path, "2.jsonl", '{"a": 1}\n{"a"\n')
+    put(tmp_path, "1.csv", "a,b\n1,2\n")
+    put(tmp_path, "2.csv", "a,b\n1,2,3\n")
+
+    with pytest.raises(DataError, match=r"\(2\.jsonl\): line 2 is no JSON object"):
+        open_table(str(tmp_path / "*.jsonl"))
+    with pytest.raises(DataError, match=r"\(2\.csv\) cannot be read as csv: line 2 has 3 values"):
+        open_table(str(tmp_path / "*.csv"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a\n\n1\n", [None, 1]),
+        ("a,b\n\n1,2\n", [1]),
+        ('a,b\n"x\ny",2\n', ["x\ny"]),
+        (f"a,b\n{'x' * 200_000},2\n", ["x" * 200_000]),
+    ],
+)
+def test_a_first_row_that_fits_is_read(tmp_path: Path, text: str, expected: list[object]) -> None:
+    assert values(put(tmp_path, "t.csv", text), "a", "category") == expected
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_ids_with_leading_zeros_stay_text(tmp_path: Path, kind: str) -> None:
+    ids = [f"{i:04d}" for i in range(400)]
+    table = open_table(put(tmp_path, "made.csv", "id,v\n" + "".join(f"{name},1\n" for name in ids)))
+    table.export(tmp_path / f"t.{kind}")
+    read = column(str(tmp_path / f"t.{kind}"), "id", "category")
+
+    assert read.levels == tuple(ids)
+    assert read.values.tolist() == list(range(400))
+
+
+@pytest.mark.parametrize(
+    ("select", "told"),
+    [
+        ("unnest([1, NULL, 3])", "id must be unique, but is missing in 1 row, the first of them row 2"),
+        ("unnest([1, 1, NULL, NULL])", "missing in 2 rows, the first of them row 3"),
+        ("unnest([1.5::DOUBLE, 'nan'::DOUBLE])", "missing in 1 row, the first of them row 2"),
+        ("unnest(['', 'a', ''])", "but  stands in 2 rows, the first of them rows 1 and 3"),
+        ("unnest([0.0::DOUBLE, 1, -0.0::DOUBLE])", "stands in 2 rows, the first of them rows 1 and 3"),
+        ("unnest([2, 1, 2, 1, 1])", "but 1 stands in 3 rows, the first of them rows 2 and 4"),
+    ],
+)
+def test_an_id_is_there_and_unique(tmp_path: Path, select: str, told: str) -> None:
+    table = open_table(parquet(tmp_path, "t.parquet", f"SELECT {select} AS id, 1 AS v, 1 AS n, 1 AS r"))
+
+    with pytest.raises(DataError, match=told):
+        table.require_unique("id")
+
+
+@pytest.mark.parametrize("name", ["id", "v", "n", "r"])
+def test_unique_ids_are_accepted_whatever_the_column_is_called(tmp_path: Path, name: str) -> None:
+    good = open_table(parquet(tmp_path, "t.parquet", f"SELECT unnest([3, 1, 2]) AS {name}, 7 AS other"))
+    bad = open_table(parquet(tmp_path, "u.parquet", f"SELECT unnest([3, 1, 3]) AS {name}, 7 AS other"))
+
+    good.require_unique(name)
+    with pytest.raises(DataError, match="3 stands in 2 rows, the first of them rows 1 and 3"):
+        bad.require_unique(name)
 
 
 def test_a_truncated_parquet_file_is_refused(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tidegate.tables.source import Source
-from tidegate.tables.sql import FLOATS, kinds_of, quote, without_nan
+from tidegate.tables.sql import kinds_of, quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,3 @@ class Quality(Source):
             "text": "true",
         }[kind]
         return f"{column} IS NOT NULL AND NOT {fits}"
-
-    def _filled(self, name: str) -> str:
-        """SQL of a column whose NaN are missing values."""
-        column = quote(name)
-        return without_nan(column) if self.schema[name] in FLOATS else column

@@ -29,32 +29,40 @@ class Rows(Source):
         return int(self._one(f"SELECT coalesce(sum(n), 0) FROM {counts} WHERE n > 1"))
 
     def require_unique(self, column: str) -> None:
-        """Check that no value of a column stands in two rows.
+        """Check that every row has a value of a column, and no other row the same.
 
         Raises:
-            DataError: one does.
+            DataError: a value is missing, or stands in two rows.
         """
-        repeated = self.duplicated(column, limit=1)
-        if repeated:
-            value, count = repeated[0]
-            first, second = self._first_repeated(column)
+        filled = self._filled(column)
+        counted = f"(SELECT {filled} AS v, count(*) AS n FROM {self.source} GROUP BY 1)"
+        found = self._query(
+            f"SELECT v IS NULL, CAST(v AS VARCHAR), n FROM {counted} WHERE n > 1 OR v IS NULL"
+            " ORDER BY 1 DESC, n DESC, 2 LIMIT 1"
+        ).fetchone()
+        if found is None:
+            return
+        missing, value, count = found
+        if missing:
+            (first,) = self._rows_of(filled, "NULL", 1)
             raise DataError(
-                f"{self.path}: {column} must be unique, but {value} stands in {count} rows, the first of them"
-                f" rows {first} and {second}: keep one row of each, so that none is counted twice"
+                f"{self.path}: {column} must be unique, but is missing in {count:,} row{'s' if count > 1 else ''},"
+                f" the first of them row {first}: give each row a value of its own"
             )
-
-    def _first_repeated(self, column: str) -> tuple[int, int]:
-        """The first two rows, counted from 1, of the value that :meth:`duplicated` tells first."""
-        name = quote(column)
-        most = (
-            f"(SELECT {name} FROM {self.source} GROUP BY {name} HAVING count(*) > 1"
-            f" ORDER BY count(*) DESC, CAST({name} AS VARCHAR) LIMIT 1)"
+        most = f"(SELECT v FROM {counted} WHERE n > 1 ORDER BY n DESC, CAST(v AS VARCHAR) LIMIT 1)"
+        first, second = self._rows_of(filled, most, 2)
+        raise DataError(
+            f"{self.path}: {column} must be unique, but {value} stands in {count} rows, the first of them"
+            f" rows {first} and {second}: keep one row of each, so that none is counted twice"
         )
+
+    def _rows_of(self, expression: str, value: str, limit: int) -> list[int]:
+        """The first rows, counted from 1, in which an expression has a value; both are SQL."""
         rows = self._query(
-            f"SELECT r FROM (SELECT row_number() OVER () AS r, {name} AS v FROM {self.source})"
-            f" WHERE v IS NOT DISTINCT FROM {most} ORDER BY r LIMIT 2"
+            f"SELECT r FROM (SELECT row_number() OVER () AS r, {expression} AS v FROM {self.source})"
+            f" WHERE v IS NOT DISTINCT FROM {value} ORDER BY r LIMIT {limit}"
         ).fetchall()
-        return int(rows[0][0]), int(rows[1][0])
+        return [int(row[0]) for row in rows]
 
     def match(self, other: Source, column: str) -> tuple[np.ndarray, np.ndarray]:
         """Row numbers, here and in `other`, of the rows with equal `column`, in the order of this table.

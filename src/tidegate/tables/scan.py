@@ -4,12 +4,18 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from tidegate.errors import DataError
+from tidegate.tables.faults import disguise
 from tidegate.tables.sql import literal
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 SUFFIXES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
@@ -31,7 +37,7 @@ def scan(files: Sequence[Path], file_format: str, shown: str) -> Scan:
     """The scan of files that are of one format.
 
     Raises:
-        DataError: the header of a CSV file is not one; the message calls the table `shown`.
+        DataError: the header of a CSV file is not one, or its first row does not fit; messages call the table `shown`.
     """
     if file_format == "parquet":
         return Scan(f"read_parquet({_paths(files)}, union_by_name=true)")
@@ -39,7 +45,7 @@ def scan(files: Sequence[Path], file_format: str, shown: str) -> Scan:
         return Scan(
             f"read_json({_paths(files)}, format='newline_delimited', sample_size=-1, union_by_name=true)"
         )
-    headers = [_csv_header(file, shown) for file in files]
+    headers = [_csv_header(file, shown_as(shown, file, files)) for file in files]
     read, copies = list(files), None
     for i, header in enumerate(headers):
         if set("".join(header)) & set("\r\n"):
@@ -51,6 +57,11 @@ def scan(files: Sequence[Path], file_format: str, shown: str) -> Scan:
     # With columns given, DuckDB goes by their position: files in another order must not meet in one call.
     each = [f"SELECT * FROM {_read_csv([file], header)}" for file, header in zip(read, headers, strict=True)]
     return Scan(f"({' UNION ALL BY NAME '.join(each)})", copies)
+
+
+def shown_as(shown: str, file: Path, files: Sequence[Path]) -> str:
+    """What messages call one of the files of a table."""
+    return shown if len(files) == 1 else f"{shown} ({file.name})"
 
 
 def _copy_on_one_line(file: Path, copy: Path) -> None:
@@ -83,18 +94,21 @@ def _read_csv(files: Sequence[Path], header: Sequence[str]) -> str:
 
 
 def _csv_header(file: Path, shown: str) -> list[str]:
+    other = disguise(file, "csv")
+    if other is not None:
+        raise DataError(f"{shown}{other}")
     with file.open(encoding="utf-8-sig", newline="") as stream:
+        reader = csv.reader(stream, strict=True)
         try:
-            header = next(csv.reader(stream, strict=True), None)
+            header = next(reader, None)
+            if not header or not any(header):
+                raise DataError(f"{shown}: the first line must name the columns, separated by commas")
+            _require_separators(header, shown)
+            _require_fit(header, reader, shown)
         except UnicodeDecodeError:
             raise DataError(f"{shown} is not UTF-8: save it as UTF-8") from None
         except csv.Error as error:
             raise DataError(f"{shown}: the header line cannot be read: {error}") from None
-    if not header or not any(header):
-        raise DataError(f"{shown}: the first line must name the columns, separated by commas")
-    other = next((mark for mark in (";", "\t", "|") if len(header) == 1 and mark in header[0]), None)
-    if other is not None:
-        raise DataError(f"{shown}: columns look separated by {other!r}: save the file with commas")
     # SQL names do not tell upper from lower case.
     counts = Counter(name.lower() for name in header)
     repeated = next((name for name in header if counts[name.lower()] > 1), None)
@@ -102,3 +116,26 @@ def _csv_header(file: Path, shown: str) -> list[str]:
         what = f"names {repeated!r} twice (case aside)" if repeated else "has a column without a name"
         raise DataError(f"{shown}: the header {what}: give each column a name of its own")
     return header
+
+
+def _require_separators(header: Sequence[str], shown: str) -> None:
+    other = next((mark for mark in (";", "\t", "|") if len(header) == 1 and mark in header[0]), None)
+    if other is not None:
+        raise DataError(f"{shown}: columns look separated by {other!r}: save the file with commas")
+
+
+def _require_fit(header: Sequence[str], reader: "Reader", shown: str) -> None:
+    """Check the first row against the header: a comment, or too few names, would be told as a missing column."""
+    before = reader.line_num
+    with suppress(csv.Error):  # DuckDB tells what is wrong with a row.
+        for row in reader:
+            # A comma at the end of a line is for DuckDB to judge: it lets some pass.
+            if row and (len(row) < len(header) or any(row[len(header) :])):
+                values = "1 value" if len(row) == 1 else f"{len(row):,} values"
+                raise DataError(
+                    f"{shown} cannot be read as csv: line {before + 1} has {values} and the header {len(header):,}:"
+                    " the first line must name all columns, and each line give as many values as the header"
+                )
+            if row:
+                return
+            before = reader.line_num

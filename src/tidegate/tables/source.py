@@ -9,7 +9,9 @@ import duckdb
 
 from tidegate.errors import DataError
 from tidegate.suggest import did_you_mean
-from tidegate.tables.scan import scan
+from tidegate.tables.faults import disguise, json_fault
+from tidegate.tables.scan import scan, shown_as
+from tidegate.tables.sql import FLOATS, quote, without_nan
 
 MAX_COLUMNS = 5_000
 _MENDS = {
@@ -50,6 +52,9 @@ class Source:
             str(row[0]): str(row[1])
             for row in self._query(f"DESCRIBE SELECT * FROM {self.source}").fetchall()
         }
+        # What DuckDB calls the values of lines that are no objects, or where there are no lines.
+        if file_format == "jsonl" and list(self.schema) == ["json"]:
+            self._refuse_faults()
         if len(self.schema) > MAX_COLUMNS:
             raise DataError(
                 f"{path} has {len(self.schema):,} columns; at most {MAX_COLUMNS:,} are read:"
@@ -69,10 +74,23 @@ class Source:
         except duckdb.Error as error:
             raise self._unreadable(error) from None
 
+    def _refuse_faults(self) -> None:
+        """Raise what is wrong with the first file of which that can be told better than DuckDB does."""
+        for file in self.files:
+            fault = disguise(file, self.format) or (json_fault(file) if self.format == "jsonl" else None)
+            if fault:
+                raise DataError(f"{shown_as(self.path, file, self.files)}{fault}")
+
     def _unreadable(self, error: duckdb.Error) -> DataError:
+        self._refuse_faults()
         return DataError(
             f"{self.path} cannot be read as {self.format}: {_first_lines(error)}: {_MENDS[self.format]}"
         )
+
+    def _filled(self, name: str) -> str:
+        """SQL of a column whose NaN are missing values."""
+        column = quote(name)
+        return without_nan(column) if self.schema[name] in FLOATS else column
 
     def _one(self, sql: str) -> Any:
         """The first value of the first row."""
