@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
-from scipy import special
+from scipy import special, stats
 from simulation import assert_at_least, assert_at_most, assert_covers, repetitions
 
 from tidegate.stats.bootstrap import row_interval
 from tidegate.stats.calibration import (
     calibration_error_interval,
+    reliability_interval,
     reliability_table,
+    resolution_interval,
 )
 from tidegate.stats.contrasts import largest_difference, means, shares, smallest_ratio
 from tidegate.stats.cox import calibration_intercept, calibration_slope
@@ -135,6 +137,100 @@ def test_calibration_error_covers(scores, error, binning, n):
     slack = 0.0 if truth == 0 else 2e-4
     covered = sum(each.low <= truth + slack and truth - slack <= each.high for each in intervals)
     assert_at_least(covered, len(intervals), 0.945)
+
+
+@pytest.mark.parametrize(
+    ("n", "score", "share"),
+    [
+        (100, 0.001, 0.0165),
+        (1_000, 0.0001, 0.002),
+        (10_000, 0.0001, 0.0003),
+        (100, 0.001, 0.001),
+        (100, 0.01, 0.03),
+        (100, 0.05, 0.005),
+        (100, 0.999, 0.0165),
+        (1_000, 0.001, 0.003),
+        (1_000, 0.01, 0.015),
+        (10_000, 0.0001, 0.0001),
+        (10_000, 0.001, 0.0002),
+        (10_000, 0.001, 0.002),
+    ],
+)
+def test_calibration_of_rare_events_covers(n, score, share):
+    """Without simulation: of equal scores all that varies is the number of events."""
+    events = np.arange(n + 1)
+    chance = stats.binom.pmf(events, n, share)
+    likely = chance > 1e-7
+    truths = {calibration_error_interval: abs(score - share), reliability_interval: (score - share) ** 2}
+    misses = dict.fromkeys(truths, np.zeros(2))
+    for k, p in zip(events[likely], chance[likely], strict=True):
+        table = reliability_table(np.arange(n) < k, np.full(n, score))
+        for limits, truth in truths.items():
+            found = limits(table, confidence=0.95)
+            # Rounding of a bound that equals the truth is not a miss.
+            missed = [found.low > truth + 1e-12, found.high < truth - 1e-12]
+            misses[limits] = misses[limits] + p * np.array(missed)
+    for limits, (above, below) in misses.items():
+        assert max(above, below) + chance[~likely].sum() <= 0.025, limits.__name__
+
+
+MEASURES = (calibration_error_interval, reliability_interval, resolution_interval)
+
+
+def truths(score, share, bins, binning):
+    """Each measure of a population of equally likely scores, true shares given."""
+    edges = (
+        np.linspace(0, 1, bins + 1)
+        if binning == "uniform"
+        else np.quantile(score, np.arange(bins + 1) / bins)
+    )
+    index = np.searchsorted(edges[1:-1], score)
+    rows = np.maximum(np.bincount(index, minlength=bins), 1)
+    gap = np.bincount(index, weights=share - score, minlength=bins) / rows
+    apart = np.bincount(index, weights=share, minlength=bins) / rows - share.mean()
+    weight = rows / len(score)
+    return weight @ np.abs(gap), weight @ gap**2, weight @ apart**2
+
+
+@pytest.mark.parametrize(
+    ("centre", "spread", "n"),
+    [
+        (0.5, 1.5, 1_000),
+        (0.2, 1, 1_000),
+        (0.006, 1, 100),
+        (0.006, 1, 1_000),
+        (6e-4, 1, 1_000),
+        (6e-5, 1, 10_000),
+    ],
+)
+@pytest.mark.parametrize("odds", [1, 3, 15])
+@pytest.mark.parametrize("binning", ["uniform", "quantile"])
+def test_calibration_measures_cover(centre, spread, n, odds, binning):
+    """Scores of a logit-normal law, from ordinary ones to one in 10,000; the true odds are a multiple of theirs."""
+    rng, runs = np.random.default_rng(7), repetitions(40, 2_000)
+
+    def law(normal):
+        score = special.expit(special.logit(centre) + spread * normal)
+        return score, special.expit(special.logit(score) + np.log(odds))
+
+    population = law(special.ndtri((np.arange(400_000) + 0.5) / 400_000))
+    bounds = np.empty((runs, len(MEASURES), 2))
+    for run in bounds:
+        score, share = law(rng.normal(size=n))
+        table = reliability_table(rng.random(n) < share, score, binning=binning)
+        for found, limits in zip(run, MEASURES, strict=True):
+            interval = limits(table, confidence=0.95)
+            found[:] = interval.low, interval.high
+    for limits, found, truth in zip(
+        MEASURES, bounds.swapaxes(0, 1), truths(*population, 15, binning), strict=True
+    ):
+        # The population is a grid of scores, which is exact to three digits.
+        above, below = (
+            int((found[:, 0] > truth * 1.001 + 1e-12).sum()),
+            int((found[:, 1] < truth * 0.999).sum()),
+        )
+        assert_at_least(runs - above - below, runs, 0.95, limits.__name__)
+        assert_at_most(max(above, below), runs, 0.03, limits.__name__)
 
 
 @pytest.mark.parametrize("n", [200, 1_000])

@@ -12,9 +12,12 @@ from sklearn.metrics import brier_score_loss
 from tidegate.stats.calibration import (
     brier_parts,
     calibration_error_interval,
+    reliability_interval,
     reliability_table,
+    resolution_interval,
 )
 from tidegate.stats.cox import calibration_intercept, calibration_slope
+from tidegate.stats.intervals import clopper_pearson
 from tidegate.stats.results import Interval
 
 
@@ -103,9 +106,37 @@ def test_error_interval_of_a_large_error_is_that_of_a_mean():
     label = rng.random(4_000) < score - 0.3
     table = reliability_table(label, score, bins=1)
     found = calibration_error_interval(table, confidence=0.95)
-    half, shift = 1.959964 * np.std(score - label) / math.sqrt(4_000), (1 + 2 * 1.959964**2) / 24_000
-    assert found.high == pytest.approx(table.expected_calibration_error + half + shift, rel=1e-6)
+    half = 1.959964 * np.std(score - label) / math.sqrt(4_000)
+    assert found.high == pytest.approx(table.expected_calibration_error + half, rel=2e-3)
     assert found.low == pytest.approx(table.expected_calibration_error - half, rel=2e-3)
+
+
+@pytest.mark.parametrize("n", [1, 100, 10_000])
+@pytest.mark.parametrize("sure", [0.0, 1.0])
+def test_upper_limits_are_exact_where_no_event_was_seen(n, sure):
+    # Clopper and Pearson (1934): at most 1 - 0.025 ** (1 / n), about 3.69 / n.
+    table = reliability_table(np.full(n, sure), np.full(n, sure))
+    exact = 1 - 0.025 ** (1 / n)
+    assert calibration_error_interval(table, confidence=0.95).high == pytest.approx(exact, rel=1e-9)
+    assert reliability_interval(table, confidence=0.95).high == pytest.approx(exact**2, rel=1e-9)
+    assert resolution_interval(table, confidence=0.95).high == pytest.approx(exact**2, rel=1e-9)
+
+
+@pytest.mark.parametrize("events", [1, 3, 10, 40])
+def test_upper_limits_are_exact_for_scores_of_zero(events):
+    label = np.repeat([1, 0], [events, 1_000 - events])
+    table = reliability_table(label, np.zeros(1_000))
+    exact = clopper_pearson(events, 1_000, confidence=0.95).high
+    assert calibration_error_interval(table, confidence=0.95).high == pytest.approx(exact, rel=1e-9)
+    assert reliability_interval(table, confidence=0.95).high == pytest.approx(exact**2, rel=1e-4)
+
+
+def test_lower_limits_know_what_labels_of_one_kind_hide():
+    # Scores near 1, and none of 100 came true: up to 3.6% of them may, as Clopper and Pearson (1934) say.
+    table = reliability_table(np.zeros(100), np.full(100, 0.999))
+    exact = 0.999 - (1 - 0.025 ** (1 / 100))
+    assert calibration_error_interval(table, confidence=0.95).low <= exact
+    assert reliability_interval(table, confidence=0.95).low <= exact**2
 
 
 def test_error_interval_widens_with_confidence_and_is_the_same_every_time():
@@ -178,6 +209,11 @@ def test_any_scores_give_ordered_bounds_whatever_the_order_of_rows(rows, binning
     found = calibration_error_interval(table, confidence=0.95)
     assert 0 <= found.low <= table.expected_calibration_error <= found.high <= 1
     parts = brier_parts(table)
+    for value, limits in (
+        (parts.reliability, reliability_interval(table, confidence=0.95)),
+        (parts.resolution, resolution_interval(table, confidence=0.95)),
+    ):
+        assert 0 <= limits.low <= value <= limits.high <= max(value, 1)
     assert parts.brier_score == pytest.approx(((label - score) ** 2).mean(), abs=1e-12)
     label, score = np.array(random.sample(rows, len(rows))).T
     turned = reliability_table(label, score, binning=binning)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from tidegate.stats.intervals import t_quantile
 from tidegate.stats.results import FloatArray, IntArray, Interval, tail
@@ -140,10 +141,11 @@ def calibration_error_interval(table: ReliabilityTable, *, confidence: float) ->
       ``|gap + noise| - |gap|`` grows as the gap shrinks. Its quantile comes from normal noise about
       gaps that are three standard errors smaller than observed, and zero if they are no larger.
     * Above, the true error is a mean over rows of label minus score with the true sign of each bin.
-      The estimate exceeds the same mean with any signs, so the limit of that mean serves: Wald's, with
-      Johnson's correction for skewness (1978), which no row can make larger than here.
+      The estimate exceeds the same mean with any signs, so the limit of that mean serves: that of a rare
+      outcome with the same variance, which is exact where labels show few surprises or none.
 
-    It covers 95% when asked to, and 99% or more where the error is within the noise.
+    In simulations of 95% intervals each side misses at most 2.6% of the time, from 5 to 50% of ones down to
+    one in 10,000 (100 to 10,000 rows), and hardly ever where the error is within the noise.
     Infinite without rows.
     """
     n = int(table.rows.sum())
@@ -151,15 +153,12 @@ def calibration_error_interval(table: ReliabilityTable, *, confidence: float) ->
         return Interval(-math.inf, math.inf)
     alpha, gaps, value = tail(confidence), table.gaps, table.expected_calibration_error
     # Where labels have not yet shown a rare surprise, the scores themselves say how large it would be.
-    spread = np.maximum(table.squared_error / n - gaps**2, table.expected_error / n)
+    spread = np.maximum(table.squared_error / n - gaps**2, table.expected_error / n) + _hidden(table) / n
     noise = np.random.default_rng(_SEED).standard_normal((_DRAWS, len(gaps))) * np.sqrt(spread / n)
     surely = np.maximum(np.abs(gaps) - _SURE * np.sqrt(spread / n), 0.0)
     excess = float(np.quantile((np.abs(surely + noise) - surely).sum(axis=1), 1 - alpha))
-    z = t_quantile(confidence, math.inf)
-    error = math.sqrt(max(float(table.squared_error.sum()) / n - value**2, 0.0) / n)
-    # No label is further than 1 from its score, so that the third moment is at most the second.
-    high = value + z * error + (1 + 2 * z**2) / (6 * n)
-    return Interval(min(max(value - excess, 0.0), value), min(high, 1.0))
+    high = value + float(_shortfall(table.squared_error.sum() - n * value**2, n, alpha))
+    return Interval(min(max(value - excess, 0.0), value), max(min(high, 1.0), value))
 
 
 def brier_parts(table: ReliabilityTable) -> BrierParts:
@@ -182,7 +181,7 @@ def reliability_interval(table: ReliabilityTable, *, confidence: float) -> Inter
     """Interval of the reliability of the population, on the same bins; see :func:`_square_interval`."""
     n = max(int(table.rows.sum()), 1)
     gaps = table.mean_label - table.mean_score
-    spread = np.maximum(table.squared_error - table.rows * gaps**2, table.expected_error)
+    spread = np.maximum(table.squared_error - table.rows * gaps**2, table.expected_error) + _hidden(table)
     return _square_interval(table.rows / n, gaps, spread, table.rows, confidence)
 
 
@@ -199,9 +198,20 @@ def _square_interval(
 ) -> Interval:
     """Interval of a mean over bins of squares, which noise always makes larger.
 
-    By the triangle inequality the root of the mean is off by at most the same root of the noise, whose
-    quantile comes from normal noise, so the interval covers at least as often as it says. That the
-    shares of the bins vary, too, is added as for a difference of two estimates (Zou & Donner, 2008).
+    Each side is an argument of its own about the root of the mean, a Euclidean norm:
+
+    * Below, it is too large by at most the norm of the noise (the triangle inequality), whose quantile
+      comes from normal noise.
+    * Above, it is too small by at most the noise in the one direction of the true values, and in no
+      direction is there more than in the noisiest bin. How far that one may be from its truth is
+      said by an exact limit, which holds for a rare outcome that the bin has not yet seen.
+
+    That the shares of the bins vary, too, is added as for a difference of two estimates (Zou & Donner, 2008).
+
+    In simulations of 95% intervals each side misses at most 2.6% of the time, from 5 to 50% of ones down to
+    one in 10,000 (100 to 10,000 rows), and with many bins seldom at all. There are two limits to that. A
+    bin that the rows leave empty counts for nothing. And where most of the population's resolution is in bins
+    of which fewer than ten rows are expected, its upper limit misses 3 to 6% of the time.
 
     Args:
         share: of the rows in each bin, shape (bins,), as all others.
@@ -213,12 +223,52 @@ def _square_interval(
     n = int(rows.sum())
     if n == 0:
         return Interval(-math.inf, math.inf)
-    error = np.sqrt(spread) / np.maximum(rows, 1)
-    noise = np.random.default_rng(_SEED).standard_normal((_DRAWS, len(rows))) * error
-    reach = float(np.quantile(np.sqrt(noise**2 @ share), confidence))
+    alpha, size = tail(confidence), np.maximum(rows, 1)
+    noise = np.random.default_rng(_SEED).standard_normal((_DRAWS, len(rows))) * (np.sqrt(spread) / size)
+    excess = float(np.quantile(np.sqrt(noise**2 @ share), 1 - alpha))
+    # Nothing is further apart than 1.
+    lack = np.minimum(_shortfall(spread, size, alpha), 1 - np.abs(apart))
+    reach = float((np.sqrt(share) * lack).max())
     value = float(share @ apart**2)
     root = math.sqrt(value)
-    moved = t_quantile(confidence, math.inf) * math.sqrt(max(float(share @ apart**4) - value**2, 0.0) / n)
-    low = value - math.hypot(value - max(root - reach, 0.0) ** 2, moved)
-    high = value + math.hypot((root + reach) ** 2 - value, moved)
-    return Interval(max(low, 0.0), min(high, 1.0))
+    moved = float(share @ apart**4) - value**2
+    fewer = t_quantile(confidence, math.inf) * math.sqrt(max(moved, 0.0) / n)
+    # Few rows of a bin far apart say little of its share: an exact limit here, too, in units of the largest square.
+    largest = float((apart**2)[rows > 0].max())
+    more = largest * float(_shortfall(n * moved / largest**2, n, alpha)) if largest > 0 else 0.0
+    low = value - math.hypot(value - max(root - excess, 0.0) ** 2, fewer)
+    high = value + math.hypot((root + reach) ** 2 - value, more)
+    return Interval(max(low, 0.0), max(min(high, 1.0), value))
+
+
+def _shortfall(spread: FloatArray | float, rows: IntArray | int, alpha: float) -> FloatArray:
+    """How far a mean may be above its estimate but `alpha` of the time, if values lie within a range of 1.
+
+    The limit is exact for the share of an outcome (Clopper & Pearson, 1934), and taken for the rare one
+    that varies as much as the values: of all laws with their variance it is the one that hides most.
+
+    Args:
+        spread: sum of squared deviations.
+        rows: how many values.
+        alpha: probability above the limit.
+    """
+    variance = np.maximum(spread, 0.0) / rows
+    least = np.minimum(variance, 0.25)
+    rare = 2 * least / (1 + np.sqrt(1 - 4 * least))
+    lack = special.betaincinv(rows * rare + 1, rows * (1 - rare), 1 - alpha) - rare
+    # Differences of labels and scores vary more than any outcome where the scores are far out in both directions.
+    result: FloatArray = lack * np.sqrt(np.maximum(4 * variance, 1.0))
+    return result
+
+
+def _hidden(table: ReliabilityTable) -> FloatArray:
+    """Sum of squared deviations that neither the labels nor the scores of a bin show, shape (bins,).
+
+    Labels that are all 0 under scores near 1 do not vary, nor would they if the scores were true,
+    though they may for any share of ones in between.
+    """
+    label, score = table.mean_label, table.mean_score
+    between = np.clip(0.5, np.minimum(label, score), np.maximum(label, score))
+    seen = np.maximum(label * (1 - label), score * (1 - score))
+    hidden: FloatArray = table.rows * np.maximum(between * (1 - between) - seen, 0.0)
+    return hidden
