@@ -2,7 +2,8 @@
 
 After Slice Finder (Chung et al. 2019) and SliceLine (Sagadeeva & Boehm 2021), with a promise that they do not make: on
 a table without any slice effect, the chance to claim even one slice is at most ``1 - confidence``, whatever the number
-of slices searched (Holm 1979).
+of slices searched (Holm 1979). Of many columns only the most telling are combined in pairs; the pairs of the others
+count in the correction as if they had been tested and had shown nothing, for the outcomes decided which they are.
 """
 
 import math
@@ -19,7 +20,6 @@ from tidegate.metrics.base import Estimate, Metric
 from tidegate.metrics.conditions import Conditions, Tested, measure_all
 from tidegate.metrics.data import Groups, Predictions
 from tidegate.metrics.search import Scan, Searchable
-from tidegate.stats.multiplicity import holm
 from tidegate.tables import Column, Level
 
 MAX_CONDITIONS = 2
@@ -37,7 +37,7 @@ class DiscoveredSlice:
         share: the slice's share of all rows.
         difference: from the value on all other rows, turned so that negative is worse.
         p_value: one-sided, of being no worse than all other rows.
-        adjusted_p_value: the same over all slices tested.
+        adjusted_p_value: the same over all slices tested, or that could have been.
         claimed: the search vouches for it; otherwise it is among the worst of those that may be chance.
     """
 
@@ -59,6 +59,8 @@ class Discovery:
         overall: the metric on all rows; when it cannot be computed (None) or is infinite, nothing is searched.
         rows: rows that the metric stands on.
         searched: number of slices tested.
+        corrected_for: number of slices that the p-values are adjusted for, when it is larger: with those tested, an
+            upper bound on the pairs of columns that were not crossed. Else None.
         tested_columns: columns whose values were tested.
         crossed_columns: those whose values were also combined in pairs.
         left_out: columns with one value, or with a value of its own in most rows.
@@ -72,6 +74,7 @@ class Discovery:
     overall: float | None
     rows: int
     searched: int
+    corrected_for: int | None
     tested_columns: list[str]
     crossed_columns: list[str]
     left_out: list[str]
@@ -129,6 +132,7 @@ def search(
         overall=overall.value,
         rows=overall.rows,
         searched=result.searched,
+        corrected_for=result.candidates if result.candidates > result.searched else None,
         tested_columns=[each.name for each in kept],
         crossed_columns=[kept[i].name for i in result.crossed],
         left_out=left_out,
@@ -158,6 +162,7 @@ def _searchable(metric: Metric) -> Searchable:
 @dataclass(frozen=True, slots=True)
 class _Result:
     searched: int = 0
+    candidates: int = 0
     crossed: tuple[int, ...] = ()
     found: int = 0
     slices: list[DiscoveredSlice] = field(default_factory=list)
@@ -196,7 +201,7 @@ class _Subject:
 
 
 def _report(subject: _Subject, scan: Scan, tested: Tested, alpha: float, most: int) -> _Result:
-    evidence, adjusted = tested.evidence, holm(tested.evidence.p_value)
+    evidence, adjusted = tested.evidence, adjust(tested.evidence.p_value, tested.candidates)
     own, significant = _beyond_parents(tested, alpha), adjusted <= alpha
     claimed = np.flatnonzero(own & significant)
     worst_first = claimed[_ranking(-evidence.badness[claimed])]
@@ -205,18 +210,27 @@ def _report(subject: _Subject, scan: Scan, tested: Tested, alpha: float, most: i
     others = np.flatnonzero(own & ~significant & (evidence.badness > 0))
     likeliest = others[_ranking(evidence.p_value[others])]
     listed += _described(subject, tested, adjusted, likeliest, most - len(listed), claimed=False)
-    return _Result(len(adjusted), tested.crossed, len(claimed), listed)
+    return _Result(len(adjusted), tested.candidates, tested.crossed, len(claimed), listed)
+
+
+def adjust(p_values: np.ndarray, candidates: int) -> np.ndarray:
+    """Holm's p-values (1979) over that many tests, of which those without a p-value, shape (k,), have 1."""
+    order = np.argsort(p_values, kind="stable")
+    adjusted = np.empty(len(order))
+    adjusted[order] = np.maximum.accumulate(p_values[order] * (candidates - np.arange(len(order))))
+    return np.minimum(adjusted, 1.0)
 
 
 def _beyond_parents(tested: Tested, alpha: float) -> np.ndarray:
     """Mask of the slices of one condition, and of the pairs that are worse than each of their conditions alone.
 
     By more than noise: a pair differs from its parent with its own error, less what both share. The level is divided by
-    the number of pairs that a parent has, for the worst of many is always somewhat worse than all of them.
+    the number of pairs that a parent has, for the worst of many is always somewhat worse than all of them; those with
+    columns that were not crossed count too, for the crossed ones are no blind choice.
     """
     evidence, pairs = tested.evidence, tested.pairs
     result = np.ones(len(tested.parents), dtype=bool)
-    children = np.bincount(tested.parents[pairs].ravel(), minlength=len(result))
+    children = tested.uncrossed + np.bincount(tested.parents[pairs].ravel(), minlength=len(result))
     for parent in tested.parents[pairs].T:
         shared = evidence.support[pairs] / evidence.support[parent]
         errors = -special.ndtri(alpha / children[parent])

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 from simulation import assert_at_least, assert_at_most, repetitions
 
-from tidegate.discovery import search
+from tidegate.discovery import adjust, search
 from tidegate.metrics import METRICS
 from tidegate.metrics.conditions import Conditions, measure_all
 from tidegate.metrics.data import Predictions
 from tidegate.metrics.search import Searchable
-from tidegate.stats.multiplicity import holm
 from tidegate.tables import Column
 
 pytestmark = pytest.mark.statistical
@@ -72,6 +71,17 @@ def features(rng: Rng, rows: int, count: int) -> list[Column]:
     return columns
 
 
+def errors(data: Predictions, columns: list[Column], name: str, min_rows: int) -> tuple[bool, bool]:
+    """Whether any slice is significant, and whether any is claimed."""
+    metric = METRICS[name]
+    assert isinstance(metric, Searchable)
+    tried = [each for each in map(Conditions.of, columns) if each is not None]
+    tested = measure_all(metric.scan(data, {}), tried, min_rows)
+    adjusted = adjust(tested.evidence.p_value, tested.candidates)
+    result = search(data, columns, metric, {}, min_rows=min_rows, confidence=CONFIDENCE)
+    return bool((adjusted <= 1 - CONFIDENCE).any()), any(each.claimed for each in result.slices)
+
+
 @pytest.mark.parametrize(
     "setting",
     [
@@ -94,17 +104,32 @@ def features(rng: Rng, rows: int, count: int) -> list[Column]:
 )
 def test_without_a_slice_effect_nothing_is_claimed(setting):
     runs = repetitions(25, 400)
-    metric = METRICS[setting.metric]
-    assert isinstance(metric, Searchable)
     any_significant = any_claimed = 0
     for seed in range(runs):
         rng = np.random.default_rng([seed, setting.rows, setting.columns])
         data, columns = setting.model(rng, setting.rows), features(rng, setting.rows, setting.columns)
-        tried = [each for each in map(Conditions.of, columns) if each is not None]
-        tested = measure_all(metric.scan(data, {}), tried, setting.min_rows)
-        any_significant += bool((holm(tested.evidence.p_value) <= 1 - CONFIDENCE).any())
-        result = search(data, columns, metric, {}, min_rows=setting.min_rows, confidence=CONFIDENCE)
-        any_claimed += any(each.claimed for each in result.slices)
+        significant, claimed = errors(data, columns, setting.metric, setting.min_rows)
+        any_significant += significant
+        any_claimed += claimed
+    assert_at_most(any_significant, runs, 1 - CONFIDENCE, "a slice is significant")
+    assert_at_most(any_claimed, runs, 1 - CONFIDENCE, "a slice is claimed")
+
+
+def noise(rng: Rng, rows: int, count: int) -> list[Column]:
+    return [
+        Column(f"noise{i}", "category", rng.integers(0, 4, rows).astype(np.int32), tuple("abcd"))
+        for i in range(count)
+    ]
+
+
+@pytest.mark.parametrize(("count", "reduced"), [(60, 6), (120, 5), (400, 8)])
+def test_of_more_columns_than_are_crossed_nothing_is_claimed_either(count, reduced):
+    runs, any_significant, any_claimed = repetitions(reduced, 200), 0, 0
+    for seed in range(runs):
+        rng = np.random.default_rng([seed, count])
+        significant, claimed = errors(common(rng, 3_000), noise(rng, 3_000, count), "accuracy", 30)
+        any_significant += significant
+        any_claimed += claimed
     assert_at_most(any_significant, runs, 1 - CONFIDENCE, "a slice is significant")
     assert_at_most(any_claimed, runs, 1 - CONFIDENCE, "a slice is claimed")
 
@@ -150,6 +175,23 @@ def test_a_planted_slice_of_two_conditions_is_found():
         others += len(claimed) > 1
     assert_at_least(hits, runs, 0.99, "the planted slice is claimed")
     assert_at_least(first, runs, 0.9, "it comes first")
+    assert_at_most(others, runs, 0.2, "another story is claimed beside it")
+
+
+def test_a_planted_slice_among_more_columns_than_are_crossed_is_found():
+    runs, hits, others = repetitions(5, 100), 0, 0
+    for seed in range(runs):
+        rng = np.random.default_rng(seed)
+        where, columns = plant(rng, 10_000)
+        columns += noise(rng, 10_000, 60 - len(columns))
+        label = rng.random(10_000) < 0.4
+        right = rng.random(10_000) < np.where(where, 0.7, 0.9)
+        data = binary(label, label == right, np.full(10_000, 0.5))
+        result = search(data, columns, METRICS["accuracy"], {}, min_rows=30, confidence=0.95)
+        claimed = [each.slice for each in result.slices if each.claimed]
+        hits += WHERE in claimed
+        others += len(claimed) > 1
+    assert_at_least(hits, runs, 0.99, "the planted slice is claimed")
     assert_at_most(others, runs, 0.2, "another story is claimed beside it")
 
 

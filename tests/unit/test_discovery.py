@@ -1,18 +1,20 @@
 """The search for the worst slices: what is tried, what is listed, and that its numbers are those of a check."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
 
-from tidegate.discovery import Discovery, search
+from tidegate.discovery import Discovery, adjust, search
 from tidegate.errors import ConfigError
-from tidegate.metrics import METRICS
-from tidegate.metrics.conditions import Conditions
+from tidegate.metrics import METRICS, conditions
+from tidegate.metrics.conditions import Conditions, measure_all
 from tidegate.metrics.data import Groups, Predictions
 from tidegate.metrics.search import Searchable
 from tidegate.metrics.search_auc import AucScan
 from tidegate.stats.auc import delong
+from tidegate.stats.multiplicity import holm
 from tidegate.tables import Column
 
 BINARY = sorted(
@@ -205,6 +207,46 @@ def test_of_many_columns_the_most_telling_are_crossed():
     assert len(result.tested_columns) == 34
     assert len(result.crossed_columns) == 30
     assert "origin" in result.crossed_columns
+    assert result.searched == 33 * 3 + 4 + 29 * 28 // 2 * 9 + 29 * 12
+    assert result.corrected_for == 33 * 3 + 4 + 33 * 32 // 2 * 9 + 33 * 12
+
+
+def test_of_few_columns_the_correction_is_for_the_slices_tested():
+    data, columns = table(800)
+    assert found(data, columns).corrected_for is None
+    assert (
+        found(replace(data, label=data.label[:0], prediction=data.prediction[:0], rows=0), []).corrected_for
+        is None
+    )
+
+
+@pytest.mark.parametrize("name", ["accuracy", "recall", "f1", "roc_auc"])
+@pytest.mark.parametrize("min_rows", [1, 8, 25])
+def test_pairs_of_columns_that_are_not_crossed_are_counted_at_least_in_full(name, min_rows, monkeypatch):
+    data, columns = table(1_200)
+    metric = METRICS[name]
+    assert isinstance(metric, Searchable)
+    tried = [each for each in map(Conditions.of, columns) if each is not None]
+    every = measure_all(metric.scan(data, {}), tried, min_rows)
+    monkeypatch.setattr(conditions, "MOST_CROSSED", 3)
+    some = measure_all(metric.scan(data, {}), tried, min_rows)
+    singles = len(some.uncrossed) - len(some.pairs)
+    assert every.candidates == len(every.uncrossed)
+    assert len(some.pairs) < len(every.pairs)
+    levels = [len(each.levels) for each in tried]
+    combined = sum(levels) + sum(a * b for a, b in combinations(levels, 2))
+    assert len(every.uncrossed) <= some.candidates <= combined
+    assert (_children(every)[:singles] <= (_children(some) + some.uncrossed)[:singles]).all()
+
+
+def _children(tested: conditions.Tested) -> np.ndarray:
+    return np.bincount(tested.parents[tested.pairs].ravel(), minlength=len(tested.parents))
+
+
+def test_tests_that_were_not_made_count_as_p_values_of_one():
+    p_values = np.random.default_rng(6).random(50) ** 6
+    assert (adjust(p_values, 50) == holm(p_values)).all()
+    assert (adjust(p_values, 90) == holm(np.append(p_values, np.ones(40)))[:50]).all()
 
 
 @pytest.mark.parametrize(
