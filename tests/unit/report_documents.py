@@ -267,6 +267,43 @@ def gate_waived() -> Document:
     }
 
 
+def gate_warned() -> Document:
+    """A gate that passes although a lot falls short that only warns or informs."""
+    document = gate_waived()
+    levels = {"ci": [0.2704, 0.4155], "confidence": 0.95, "severity": "warn"}
+    checks = [
+        check("recall", 0.3371, "fail", slice={"carrier": "AA"}, severity="info", rows=1204),
+        *document["checks"],
+        check("recall", 0.3422, "inconclusive", slice={"carrier": "HA"}, rows=88, **levels)
+        | {"detail": "the interval does not clear the minimum 0.4; more rows would settle it"},
+        check("share_above", 0.0712, "fail", column="delay", options={"at": 60}, severity="warn")
+        | {"threshold": {"max": 0.05}},
+        check("must_pass", 2, "fail", severity="warn", threshold={"max": 0}, rows=25)
+        | {"detail": "is above the maximum 0; flight_id 90211, 90377"},
+        check("ece", 0.0312, "pass", severity="warn", threshold={"max": 0.05}),
+    ]
+    far = {"expires": "2099-12-31", "long": True}
+    for row in checks:
+        if row.get("waiver"):
+            row["waiver"] = ANA | {"expires": far["expires"]}
+    return document | {
+        "checks": checks,
+        "waivers": [
+            waiver("recall", "used", 1, slice={"carrier": "UA"}, options={"at": 0.5}, **far),
+            waiver("latency_p95", "unused", 0, owner="@bo", reason="new machines", options=None, **far),
+            waiver("share_above", "expired", 1, options={"at": 60}, expires="2026-01-31", long=False),
+        ],
+        "discovered": [row | {"corrected_for": 6_120} for row in document["discovered"]],
+        "findings": [
+            *document["findings"],
+            finding(
+                "golden_changed", "warn", None, None, "data/golden.parquet and models/flight-delay changed"
+            ),
+        ],
+        "golden": document["golden"] | {"changed_with_model": True},
+    }
+
+
 def gate_refused() -> Document:
     """A gate that fails on behaviour and on findings, after a waiver has run out."""
     document = gate_waived()
@@ -920,6 +957,7 @@ SAMPLES = {
     "gate-pass": gate_pass,
     "gate-inconclusive": gate_inconclusive,
     "gate-waived": gate_waived,
+    "gate-warned": gate_warned,
     "gate-refused": gate_refused,
     "gate-searched": gate_searched,
     "gate-hostile": gate_hostile,

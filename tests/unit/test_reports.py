@@ -17,16 +17,20 @@ import pytest
 import report_documents as documents
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from report_documents import HOSTILE, SAMPLES
+from report_documents import HOSTILE, SAMPLES, check
 from test_escape import REFERENCES, ZERO_WIDTH, Page, github
+from workspace import CONFIG, Workspace, rows, workspace
 
 from tidegate import reports
 from tidegate.reports.github_markdown import _environment as markdown_environment
+
+__all__ = ["workspace"]
 
 SNAPSHOTS = Path(__file__).with_name("snapshots")
 PAGES = [
     "gate-fail",
     "gate-waived",
+    "gate-warned",
     "gate-refused",
     "gate-hostile",
     "compare-hold",
@@ -271,6 +275,131 @@ def test_checks_under_one_waiver_are_told_together() -> None:
     assert ["and 2 more:" in line for line in told] == [True, False]
 
 
+def test_warnings_are_loud_in_every_rendering() -> None:
+    document = documents.gate_warned()
+    headline = "2 failing checks, 1 inconclusive check and 1 finding warn and do not block"
+    words = [
+        "2 is above the maximum 0; flight_id 90211, 90377",
+        "fails at 0.0712, needs at most 0.05",
+        "0.3422 (0.2704 to 0.4155), the interval does not clear the minimum 0.4",
+    ]
+    markdown, html = github(reports.markdown(document)).text.replace(ZERO_WIDTH, ""), reports.html(document)
+    terminal = reports.terminal(document, color=False)
+
+    assert headline in markdown
+    assert f"<h2>! {headline}</h2>" in html
+    for text in (markdown, html):
+        top = text[: text.index("threshold")]
+        assert [word in top for word in words] == [True] * 3
+        assert "and 1 more warning" in top
+        assert "2013" not in top.split("warn and do not block")[1]
+        assert "every row has the value 2013" in text
+    shouted = [line for line in terminal.splitlines() if line.startswith("  ! warning: ")]
+    assert [word in line for word, line in zip(words, shouted, strict=False)] == [True, True]
+    assert "  and 2 more warnings" in terminal.splitlines()
+
+
+def test_warnings_and_waivers_share_one_box() -> None:
+    for name in ("gate-waived", "gate-warned", "gate-searched"):
+        markdown, html = reports.markdown(SAMPLES[name]()), reports.html(SAMPLES[name]())
+        verdict, box, *rest = markdown.split("\n\n")[1:]
+
+        assert verdict.startswith("> [!")
+        assert box.startswith("> [!WARNING]\n> **")
+        assert re.search(r"\*\*.* waived and do(es)? not block\*\*", box)
+        assert re.search(r"\*\*.* warns? and do(es)? not block\*\*", box)
+        assert not [part for part in rest if part.startswith("> ")]
+        assert html.count('class="banner') == 1
+
+
+def test_only_what_warns_is_told_as_a_warning() -> None:
+    document = documents.gate_pass()
+    document["checks"].append(check("recall", 0.1, "fail", severity="info"))
+    for renderer in (reports.markdown, reports.html, partial(reports.terminal, color=False)):
+        assert "not block" not in renderer(document)
+        assert "! " not in renderer(document)
+
+    document["checks"][-1]["severity"] = "warn"
+    assert "**1 failing check warns and does not block**" in reports.markdown(document)
+    assert "! 1 failing check warns and does not block</h2>" in reports.html(document)
+
+
+def test_what_informs_warns_and_blocks_looks_different() -> None:
+    tops, cells, colors = [], [], []
+    for severity in ("block", "warn", "info"):
+        document = documents.gate_pass()
+        document["checks"] = [check("recall", 0.1, "fail", severity=severity)]
+        tops.append(reports.markdown(document).split("\n")[3].split("— ")[1])
+        cells.append(re.findall('<td class="w">(.*?)</td>', reports.html(document))[0])
+        colors.append(re.findall(r"\x1b\[(\d+)m(fail.*?)\x1b", reports.terminal(document, color=True))[0])
+
+    assert tops == ["1 check: 1 fail.", "1 check: 1 fail (warn only).", "1 check: 1 fail (info only)."]
+    assert cells == ['<b class="stop">✗ fail</b>', '<b class="act">! fail</b>', '<b class="note">– fail</b>']
+    assert [(code, text.strip()) for code, text in colors] == [
+        ("31", "fail"),
+        ("33", "fail, warn"),
+        ("36", "fail, info"),
+    ]
+
+
+@pytest.mark.parametrize("renderer", [reports.markdown, reports.html, partial(reports.terminal, color=False)])
+def test_a_waiver_for_long_says_so(renderer: Renderer) -> None:
+    text = renderer(documents.gate_warned())
+
+    assert "waived until 2099-12-31 (more than a year ahead) by " in text
+    assert "(more than a year ahead)" not in renderer(documents.gate_waived())
+
+
+def test_a_correction_over_more_slices_than_tested_says_so() -> None:
+    document = documents.gate_warned()
+    wider = "corrected by Holm (1979) over 6,120 slices, which counts pairs that were not combined."
+
+    assert wider in reports.markdown(document)
+    assert wider in reports.html(document)
+    assert "412 slices searched, corrected for 6,120." in reports.terminal(document, color=False)
+    for number in (None, 412, 3):
+        document["discovered"][0]["corrected_for"] = number
+        assert "over all of them." in reports.markdown(document)
+
+
+@pytest.mark.parametrize(("count", "named"), [(0, 0), (1, 1), (10, 10), (25, 9)])
+def test_a_runner_is_given_a_bounded_number_of_annotations(
+    workspace: Workspace, count: int, named: int
+) -> None:
+    checks = "".join(f"      - {{metric: accuracy, min: 0.9{i:02}, severity: warn}}\n" for i in range(count))
+    workspace.configure(CONFIG + checks)
+    workspace.table("p.csv", rows())
+    run = ("evaluate-gate", "--predictions", "p.csv", "--forge", "none")
+    outside, inside = workspace.tidegate(*run), workspace.tidegate(*run, GITHUB_ACTIONS="true")
+    told = [line for line in inside.out.splitlines() if line.startswith("::")]
+
+    assert (outside.code, inside.code) == (0, 0)
+    assert len(workspace.document("evaluate-gate")["warnings"]) == count
+    assert [line.startswith("::warning title=Tidegate::accuracy: 0.8 is below") for line in told[:named]] == (
+        [True] * named
+    )
+    assert told[named:] == (
+        ["::warning title=Tidegate::16 more warnings are in the report"] if count > 10 else []
+    )
+    assert outside.out.splitlines() == [line for line in inside.out.splitlines() if line not in told]
+    assert outside.err == inside.err
+
+
+def test_no_annotation_steers_the_runner(workspace: Workspace) -> None:
+    check = '{metric: accuracy, min: 0.99, severity: warn, slices: [{city: ["%0A::error::x\\n::error::y"]}]}'
+    workspace.configure(f"{CONFIG}      - {check}\n")
+    workspace.table("p.csv", rows())
+    ended = workspace.tidegate(
+        "evaluate-gate", "--predictions", "p.csv", "--forge", "none", GITHUB_ACTIONS="true"
+    )
+    told = [line for line in ended.out.splitlines() if line.startswith("::")]
+
+    assert ended.code == 0, ended.err
+    assert len(told) == 1
+    assert told[0].startswith("::warning title=Tidegate::accuracy")
+    assert "%250A::error::x" in told[0]
+
+
 @pytest.mark.parametrize("renderer", [reports.markdown, reports.html, partial(reports.terminal, color=False)])
 def test_a_long_name_hides_no_reason(renderer: Renderer) -> None:
     long = documents.ANA | {"owner": "o" * 900}
@@ -454,7 +583,7 @@ def test_a_crowded_gate_is_short_in_the_terminal() -> None:
     assert len(lines) <= 30
     assert "  and 58 more waived" in lines
     assert "  and 49 more expired" in lines
-    assert "  and 198 more findings" in lines
+    assert "  and 198 more warnings" in lines
     assert "  and 11 more searches" in lines
 
 
@@ -493,6 +622,7 @@ def test_first_line_and_alert_say_the_verdict() -> None:
         "gate-pass": "TIP",
         "gate-inconclusive": "WARNING",
         "gate-waived": "TIP",
+        "gate-warned": "TIP",
         "gate-refused": "CAUTION",
         "gate-searched": "WARNING",
         "compare-hold": "CAUTION",

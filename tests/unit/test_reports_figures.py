@@ -2,6 +2,7 @@ import pytest
 from report_documents import check, compare_several, drift_retrain, gate_fail
 
 from tidegate.reports import charts, figures, ranking
+from tidegate.reports.verdicts import check_tone
 
 
 @pytest.mark.parametrize(
@@ -76,6 +77,31 @@ def test_what_is_waived_comes_after_what_blocks() -> None:
     rows = [passing, waived, unclear, small]
 
     assert ranking.checks({"checks": rows}) == [small, unclear, waived, passing]
+
+
+def test_checks_come_by_what_they_mean_for_the_decision() -> None:
+    waiver = {"owner": "ana"}
+    wanted = [
+        check("recall", 0.3, "fail"),
+        check("recall", 0.1, "inconclusive", severity="block"),
+        check("recall", 0.1, "fail", waiver=waiver),
+        check("recall", 0.1, "inconclusive", waiver=waiver),
+        check("recall", 0.1, "fail", severity="warn"),
+        check("recall", 0.3, "fail", severity="warn"),
+        check("recall", 0.0, "inconclusive", severity="warn"),
+        check("recall", 0.5, "pass", severity="info"),
+        check("recall", 0.6, "pass"),
+        check("recall", 0.7, "pass", severity="warn"),
+        check("recall", 0.0, "fail", severity="info"),
+        check("recall", 0.0, "inconclusive", severity="info"),
+        check("recall", None, "skipped", severity="warn"),
+    ]
+
+    assert ranking.checks({"checks": wanted[::-1]}) == wanted
+    assert [check_tone(row) for row in wanted] == [
+        *("stop", "unsure", "stop", "unsure", "act", "act", "act"),
+        *("go", "go", "go", "note", "note", "note"),
+    ]
 
 
 def test_nothing_violated_is_no_narrow_escape() -> None:

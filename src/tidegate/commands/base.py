@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -23,6 +23,7 @@ __all__ = ["Common", "Invocation", "is_terminal", "sticky_marker"]
 
 GOES_ON = 0
 STOPS = 1
+_ANNOTATIONS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +93,19 @@ class Invocation(Context):
         paths = self.write(document)
         print(reports.terminal(document, color=use_color(sys.stdout)))
         print(f"report: {terminal_text(paths['html'], limit=None)}")
+        if self.actions.inside:
+            self._annotate(document["warnings"])
         self.actions.write_outputs({"decision": document["decision"], **paths, **(outputs or {})})
         if self.actions.summary is not None:
             self.actions.write_summary(reports.markdown(document, limit=SUMMARY_LIMIT))
+
+    def _annotate(self, warnings: Sequence[str]) -> None:
+        """Put warnings on the page of the run, which shows the first ten of a step and hides the rest."""
+        named = warnings if len(warnings) <= _ANNOTATIONS else warnings[: _ANNOTATIONS - 1]
+        for warning in named:
+            self.warn(warning)
+        if len(named) < len(warnings):
+            self.warn(f"{len(warnings) - len(named):,} more warnings are in the report")
 
     def exit_code(self, *, stops: bool) -> int:
         """0 when the decision lets work go on, or when the user asked never to fail on a decision."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from tidegate.reports import figures, gate, ranking
 from tidegate.reports.escape import SENTENCE_LIMIT, Safe, code, md
-from tidegate.reports.verdicts import MARKS, Tone, category, count, outcome_of, tone_of
+from tidegate.reports.verdicts import MARKS, Tone, category, check_tone, count, outcome_of, tone_of
 
 Row = Mapping[str, Any]
 
@@ -23,8 +23,8 @@ def word(verdict: Any) -> Safe:
 
 
 def judged(check: Row) -> Safe:
-    """Write a check's verdict, and under it that it is waived."""
-    return _perhaps_waived(word(check.get("verdict")), check)
+    """Write a check's verdict, marked by whether it blocks, and under it that it is waived."""
+    return _perhaps_waived(_marked(str(check.get("verdict")), check_tone(check)), check)
 
 
 def severity(finding: Row) -> Safe:
@@ -82,6 +82,12 @@ def check_name(check: Row) -> Safe:
 def finding_name(finding: Row) -> Safe:
     """Name a finding and, under it, the waiver that covers it."""
     return _over_waiver(measure(finding), finding)
+
+
+def warning(row: Row) -> Safe:
+    """Name a check or a finding that warns, and say what of."""
+    name = subject({**row, "severity": None}) if "metric" in row else measure(row)
+    return Safe(f"{name}: {sentence(gate.warning(row))}")
 
 
 def _over_waiver(name: Safe, row: Row) -> Safe:

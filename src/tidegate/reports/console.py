@@ -7,11 +7,11 @@ from typing import Any
 from tidegate.reports import figures, gate_lines, ranking
 from tidegate.reports.escape import SENTENCE_LIMIT, terminal_text
 from tidegate.reports.gate_lines import subject
-from tidegate.reports.verdicts import Document, command_of, tone_of, verdict_of
+from tidegate.reports.verdicts import Document, Tone, check_tone, command_of, verdict_of
 
 _COLORS = {"go": "32", "stop": "31", "unsure": "33", "act": "33", "note": "36"}
 _REASONS, _ROWS, _LOG, _CELL = 5, 8, 10, 44
-_WAIVED = ", waived"
+_ASIDES = ("waived", "warn", "info")
 
 Row = Mapping[str, Any]
 Table = tuple[Sequence[str], list[list[str]]]
@@ -61,12 +61,12 @@ def _retraining(document: Document) -> list[str]:
 def _gate_table(document: Document) -> Table:
     rows = []
     for check in ranking.checks(document):
-        bound = ranking.threshold(check)
+        bound, standing = ranking.threshold(check), ranking.standing(check)
         limit = f"{'>=' if bound[0] == 'min' else '<='} {figures.setting(bound[1])}" if bound else "-"
         form = figures.setting if ranking.is_expectation(check) else figures.number
         rows.append(
             [
-                f"{check.get('verdict')}{_WAIVED if check.get('waiver') else ''}",
+                f"{check.get('verdict')}{f', {standing}' if standing in _ASIDES else ''}",
                 subject(check),
                 form(check.get("value")),
                 limit,
@@ -122,11 +122,14 @@ def _aligned(header: Sequence[str], rows: Sequence[Sequence[str]], *, color: boo
     for index, row in enumerate(cells):
         padded = [text + " " * (width - _width(text)) for text, width in zip(row, widths, strict=True)]
         if color and index:
-            padded[0] = (
-                f"\x1b[{_COLORS[tone_of(rows[index - 1][0].removesuffix(_WAIVED))]}m{padded[0]}\x1b[0m"
-            )
+            padded[0] = f"\x1b[{_COLORS[_tone(rows[index - 1][0])]}m{padded[0]}\x1b[0m"
         lines.append("  " + "  ".join(padded).rstrip())
     return lines
+
+
+def _tone(cell: str) -> Tone:
+    verdict, _, aside = cell.partition(", ")
+    return check_tone({"verdict": verdict, "severity": aside})
 
 
 def _cell(text: str) -> str:

@@ -17,6 +17,8 @@ Row = Mapping[str, Any]
 _REASON_LIMIT = 300  # characters of a waiver's reason that are shown
 _SEVERITIES: dict[str, Tone] = {"block": "stop", "warn": "act", "info": "note"}
 _KINDS = ("failing check", "inconclusive check", "check", "finding")
+_FALLS_SHORT = {"fail": "fails", "inconclusive": "is inconclusive"}
+_SIDES = {"min": "at least", "max": "at most"}
 _WORDS = {1: "one condition", 2: "up to two conditions"}
 
 
@@ -44,20 +46,72 @@ def grouped_by(row: Row) -> list[str]:
 def waived(document: Row) -> list[Waived]:
     """Return what is waived, one entry per waiver, checks before findings."""
     entries: dict[str, Waived] = {}
+    long = {_grant(waiver) for waiver in document.get("waivers") or [] if waiver.get("long")}
     for row in (*ranking.checks(document), *findings(document)):
         waiver = row.get("waiver")
         if waiver:
-            key = repr([waiver.get(field) for field in ("expires", "owner", "reason")])
-            entries.setdefault(key, Waived(waiver, [])).rows.append(row)
+            key = _grant(waiver)
+            told = {**waiver, "long": waiver.get("long") or key in long}
+            entries.setdefault(key, Waived(told, [])).rows.append(row)
     return list(entries.values())
+
+
+def _grant(waiver: Row) -> str:
+    """Tell waivers apart by what a reader is told of them; checks carry no more of theirs."""
+    return repr([waiver.get(field) for field in ("expires", "owner", "reason")])
 
 
 def waived_headline(entries: Sequence[Waived]) -> str:
     """Say how many checks and findings do not block although they should."""
-    kinds = Counter(_kind(row) for entry in entries for row in entry.rows)
+    rows = [row for entry in entries for row in entry.rows]
+    return f"{_counted(rows)} {'is waived and does' if len(rows) == 1 else 'are waived and do'} not block"
+
+
+def warned(document: Row) -> list[Row]:
+    """Return the checks that fall short and the findings that only warn, checks before findings, worst first."""
+    # The change of the golden set has a line of its own.
+    told = "golden_changed" if golden_swapped(document) else None
+    return [
+        *(check for check in ranking.checks(document) if ranking.standing(check) == "warn"),
+        *(
+            finding
+            for finding in findings(document)
+            if finding.get("severity") == "warn" and finding.get("finding") != told
+        ),
+    ]
+
+
+def warned_headline(rows: Sequence[Row]) -> str:
+    """Say how many checks and findings warn and do not decide."""
+    return f"{_counted(rows)} {'warns and does' if len(rows) == 1 else 'warn and do'} not block"
+
+
+def warning(row: Row) -> str:
+    """Say what a check or a finding warns of."""
+    if "metric" not in row:
+        return str(row.get("detail"))
+    value, bound, detail = row.get("value"), ranking.threshold(row), row.get("detail")
+    form = figures.setting if ranking.is_expectation(row) else figures.number
+    at = form(value) if value is not None else ""
+    interval = f" ({figures.interval(row['ci'])})" if row.get("ci") else ""
+    if detail:
+        return f"{at}{interval}{',' if interval else ''} {detail}".strip()
+    needs = f", needs {_SIDES[bound[0]]} {figures.setting(bound[1])}" if bound else ""
+    return (
+        f"{_FALLS_SHORT.get(str(row.get('verdict')), 'does not pass')}{at and f' at {at}'}{interval}{needs}"
+    )
+
+
+def golden_swapped(document: Row) -> bool:
+    """Tell whether the golden set changed together with the model."""
+    return (document.get("golden") or {}).get("changed_with_model") is True
+
+
+def _counted(rows: Sequence[Row]) -> str:
+    kinds = Counter(map(_kind, rows))
     parts = [count(kinds[kind], kind) for kind in _KINDS if kinds[kind]]
-    verb = "is waived and does" if kinds.total() == 1 else "are waived and do"
-    return f"{' and '.join(parts)} {verb} not block"
+    *most, last = parts
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _kind(row: Row) -> str:
@@ -70,12 +124,17 @@ def _kind(row: Row) -> str:
 
 def waived_until(waiver: Row) -> str:
     """Say until when, by whom and why."""
-    return f"waived until {figures.moment(waiver.get('expires'))} {_owner_and_reason(waiver)}"
+    return f"waived until {_end(waiver)} {_owner_and_reason(waiver)}"
 
 
 def valid_until(waiver: Row) -> str:
     """Say until when a waiver that covers nothing would hold, whose it is and why it was given."""
-    return f"until {figures.moment(waiver.get('expires'))}, given {_owner_and_reason(waiver)}"
+    return f"until {_end(waiver)}, given {_owner_and_reason(waiver)}"
+
+
+def _end(waiver: Row) -> str:
+    long = " (more than a year ahead)" if waiver.get("long") else ""
+    return f"{figures.moment(waiver.get('expires'))}{long}"
 
 
 def expired_on(waiver: Row) -> str:
@@ -145,11 +204,19 @@ def tested(search: Row) -> str:
     if not number:
         return "No slice could be tested."
     correction = visible(str(search.get("correction")), limit=NAME_LIMIT)
+    wider = corrected_for(search)
+    over = f"{count(wider, 'slice')}, which counts pairs that were not combined" if wider else "all of them"
     return (
         f"{count(number, 'slice')} of {conditions}{rows} over {count(columns, 'column')}"
-        f" {'was' if number == 1 else 'were'} tested; p-values are corrected by {correction} over all of them."
+        f" {'was' if number == 1 else 'were'} tested; p-values are corrected by {correction} over {over}."
         f"{_crossed(search, columns)}"
     )
+
+
+def corrected_for(search: Row) -> int | None:
+    """Return how many slices the correction is over, when they are more than those tested."""
+    wider = search.get("corrected_for")
+    return int(wider) if wider is not None and wider > (search.get("searched") or 0) else None
 
 
 def _crossed(search: Row, columns: int) -> str:

@@ -11,7 +11,7 @@ Row = Mapping[str, Any]
 
 
 def notices(document: Document) -> list[str]:
-    """Return what a reader must not miss beside the verdict: approval, waivers, a golden set that changed."""
+    """Return what a reader must not miss beside the verdict: waivers, warnings, a golden set that changed, approval."""
     waived = [
         f"! {_several(entry.rows)}: {gate.waived_until(entry.waiver)}" for entry in gate.waived(document)
     ]
@@ -19,8 +19,9 @@ def notices(document: Document) -> list[str]:
         f"! {_named(waiver)}: the waiver does not work, it {gate.expired_on(waiver)}"
         for waiver in gate.waivers(document, "expired")
     ]
-    lines = [*_first(waived, 3, "waived"), *_first(expired, 2, "expired")]
-    if (document.get("golden") or {}).get("changed_with_model") is True:
+    warned = [f"! warning: {_warning(row)}" for row in gate.warned(document)]
+    lines = [*_first(waived, 3, "waived"), *_first(expired, 2, "expired"), *_first(warned, 3, "warnings")]
+    if gate.golden_swapped(document):
         lines.append("! the golden set changed together with the model")
     if document.get("approval") == "required" and document.get("decision") == "pass":
         lines.append("it passes the gate; a release still needs an approval")
@@ -28,8 +29,11 @@ def notices(document: Document) -> list[str]:
 
 
 def remarks(document: Document) -> list[str]:
-    """Return findings, the worst slice and what the searches for slices have shown, a few lines each."""
-    found = [_finding(finding) for finding in gate.findings(document)]
+    """Return findings, the worst slice and what the searches for slices have shown, a few lines each.
+
+    Findings that warn are among the notices.
+    """
+    found = [_finding(finding) for finding in gate.findings(document) if finding.get("severity") != "warn"]
     worst = [_worst(row) for row in document.get("worst_slices") or []]
     searched = [_search(search) for search in gate.searches(document)]
     lines = [*_first(found, 3, "findings"), *worst[:1], *_first(searched, 2, "searches")]
@@ -41,16 +45,20 @@ def _worst(row: Row) -> str:
 
 
 def _finding(finding: Row) -> str:
-    column = f" of {finding['column']}" if finding.get("column") is not None else ""
     waived = ", waived" if finding.get("waiver") else ""
-    return f"{finding.get('severity')}{waived}: {finding.get('finding')}{column}: {finding.get('detail')}"
+    return f"{finding.get('severity')}{waived}: {_warning(finding)}"
+
+
+def _warning(row: Row) -> str:
+    return f"{_named(row)}: {gate.warning(row)}"
 
 
 def _search(search: Row) -> str:
     claimed = gate.claimed(search)
     named = f" Worst: {_where(claimed[0])} {figures.number(claimed[0].get('value'))}" if claimed else ""
-    tested = count(search.get("searched") or 0, "slice")
-    return f"{_named(search)}: {tested} searched. {gate.outcome(search)}{named}"
+    tested, wider = count(search.get("searched") or 0, "slice"), gate.corrected_for(search)
+    corrected = f", corrected for {wider:,}" if wider else ""
+    return f"{_named(search)}: {tested} searched{corrected}. {gate.outcome(search)}{named}"
 
 
 def _several(rows: Sequence[Row]) -> str:
@@ -84,8 +92,6 @@ def subject(row: Row) -> str:
         parts.append(f"worst of {figures.number(row['worst_of'])} slices:")
     if row.get("slice"):
         parts.append(_where(row))
-    if row.get("severity") in ("warn", "info"):
-        parts.append(f"({row['severity']} only)")
     if row.get("set") is not None:
         parts.append(f"on {row['set']}")
     return " ".join(parts)

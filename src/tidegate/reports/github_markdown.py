@@ -124,6 +124,7 @@ def _environment() -> Environment:
         cells.subject,
         cells.check_name,
         cells.finding_name,
+        cells.warning,
         cells.slice_name,
         cells.value,
         cells.unbroken,

@@ -15,6 +15,7 @@ from tidegate.reports.verdicts import (
     MARKS,
     Document,
     category,
+    check_tone,
     command_of,
     count,
     outcome_of,
@@ -79,6 +80,7 @@ def _environment() -> Environment:
         "severity": gate.severity_tone,
         "slice": _slice,
         "tone": tone_of,
+        "check_tone": check_tone,
     }
     style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
     environment.globals |= {

@@ -6,7 +6,7 @@ from typing import Any
 
 Row = Mapping[str, Any]
 
-_CHECK_ORDER = {"fail": 0, "inconclusive": 1, "pass": 2, "skipped": 3}
+_STANDINGS = ("fail", "inconclusive", "waived", "warn", "pass", "info", "skipped")
 _EXPECTATIONS = ("invariance", "directional", "must_pass", "schema")
 _COMPARISON_ORDER = {"inferior": 0, "inconclusive": 1, "non_inferior": 2, "superior": 3, "skipped": 4}
 
@@ -41,21 +41,32 @@ def threshold(check: Row) -> tuple[str, float] | None:
     return None
 
 
-def checks(document: Row) -> list[Row]:
-    """Return the checks of an `evaluate-gate` document: those that block first, failures by size, closest passes.
+def standing(check: Row) -> str:
+    """Return what a check means for the decision.
 
-    What is waived comes after what blocks, and before what passes.
+    `fail` and `inconclusive` block; `waived`, `warn` and `info` are what fails or is inconclusive and does not;
+    then there are `pass` and `skipped`.
     """
+    verdict, severity = str(check.get("verdict")), check.get("severity")
+    if verdict in ("pass", "skipped"):
+        return verdict
+    if check.get("waiver"):
+        return "waived"
+    if severity in ("warn", "info"):
+        return str(severity)
+    return "inconclusive" if verdict == "inconclusive" else "fail"
 
-    def key(check: Row) -> tuple[bool, bool, int, bool, float]:
+
+def checks(document: Row) -> list[Row]:
+    """Return the checks of an `evaluate-gate` document by their standing, each failure by size, closest passes."""
+
+    def key(check: Row) -> tuple[int, bool, bool, float]:
         bound, distance = threshold(check), clearance(check)
         if is_expectation(check) and check.get("verdict") == "pass":
             distance = inf  # none violated of none allowed is no narrow escape
         scale = (abs(bound[1]) if bound else 0.0) or 1.0
-        order = _CHECK_ORDER.get(str(check.get("verdict")), 0)
-        aside = check.get("severity") in ("warn", "info")
-        lenient = bool(check.get("waiver")) or order > _CHECK_ORDER["inconclusive"]
-        return aside, lenient, order, distance is not None, (distance or 0.0) / scale
+        place, unclear = _STANDINGS.index(standing(check)), check.get("verdict") == "inconclusive"
+        return place, unclear, distance is not None, (distance or 0.0) / scale
 
     return sorted(document.get("checks") or [], key=key)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tidegate.errors import DataError
+from tidegate.reports import ranking
 from tidegate.reports.escape import SENTENCE_LIMIT, visible
 
 Document = Mapping[str, Any]
@@ -19,6 +20,8 @@ _SUBJECTS = {
     "open-retrain-pr": "Retraining",
     "promote": "Promotion",
 }
+
+_ASIDES = {"waived": "waived", "warn": "warn only", "info": "info only"}
 
 _TONES: dict[str, Tone] = {
     "pass": "go",
@@ -106,6 +109,12 @@ def tone_of(verdict: str) -> Tone:
     return tones.get(verdict) or _TONES.get(verdict, "note")
 
 
+def check_tone(check: Document) -> Tone:
+    """Return how one check reads: what fails and only warns or informs does not read like what blocks."""
+    asides: dict[str, Tone] = {"warn": "act", "info": "note"}
+    return asides.get(ranking.standing(check)) or tone_of(str(check.get("verdict")))
+
+
 MARKS: dict[Tone, str] = {"go": "✓", "stop": "✗", "unsure": "?", "act": "!", "note": "–"}
 """What stands beside a word, so that no meaning rests on colour alone."""
 
@@ -131,19 +140,23 @@ def count(number: int, noun: str) -> str:
 def _tally_gate(document: Document) -> str:
     checks = document.get("checks") or []
     verdicts = Counter(str(check.get("verdict")) for check in checks)
-    waived = Counter(str(check.get("verdict")) for check in checks if check.get("waiver"))
+    standings = Counter((str(check.get("verdict")), ranking.standing(check)) for check in checks)
     parts = [
-        f"{verdicts[verdict]:,} {verdict}{_of_them_waived(waived[verdict], verdicts[verdict])}"
+        f"{verdicts[verdict]:,} {verdict}"
+        f"{_not_blocking({aside: standings[verdict, aside] for aside in _ASIDES}, verdicts[verdict])}"
         for verdict in ("fail", "inconclusive", "pass", "skipped")
         if verdicts[verdict]
     ]
     return f"{count(len(checks), 'check')}: {', '.join(parts) or 'none configured'}."
 
 
-def _of_them_waived(waived: int, total: int) -> str:
-    if not waived:
-        return ""
-    return " (waived)" if waived == total else f" ({waived:,} waived)"
+def _not_blocking(asides: Mapping[str, int], total: int) -> str:
+    parts = [
+        _ASIDES[aside] if number == total else f"{number:,} {_ASIDES[aside]}"
+        for aside, number in asides.items()
+        if number
+    ]
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def _tally_comparison(document: Document) -> str:
