@@ -1,5 +1,6 @@
 """The gate: checks in, verdicts out. Deterministic, and pure: reads no file and writes none."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,12 +12,14 @@ import numpy as np
 from tidegate.behaviour import observe
 from tidegate.config import Check, CommandCheck, GateItem, MetricUse, MustPass, Sanity, SchemaCheck, Waiver
 from tidegate.discovery import Discovery, search
+from tidegate.errors import ConfigError
 from tidegate.findings import Finding
 from tidegate.metrics.base import Estimate, finite_bounds
-from tidegate.metrics.data import Predictions
+from tidegate.metrics.data import Groups, Predictions, canonical
 from tidegate.sanity import look
 from tidegate.slices import groupings
 from tidegate.stats.results import Interval
+from tidegate.suggest import did_you_mean
 from tidegate.tables import Column, Level
 from tidegate.waivers import AppliedWaiver, Covers, WaiverInForce, waiver_sentences
 from tidegate.wording import name_measure, name_slice, number, plural, significant
@@ -26,6 +29,7 @@ Severity = Literal["block", "warn", "info"]
 Slice = Mapping[str, Level | None] | None
 Use = TypeVar("Use", bound=MetricUse)
 _WORST = 3
+MOST_SLICES = 1_000
 _FEWEST_SEARCHED = 30
 _CONFIDENCE = 0.95
 
@@ -72,6 +76,7 @@ class WorstSlice:
     rows: int
     verdict: Verdict
     threshold: dict[str, float]
+    severity: Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +142,11 @@ def judge(
     nothing could be judged is `inconclusive`, never a pass. A waiver excuses what it covers until it expires.
     """
     judged = [list(_judge_item(data, item, i, known)) for i, item in enumerate(items)]
-    results = [result for each in judged for result in each]
+    results = [
+        result
+        for item, each in zip(items, judged, strict=True)
+        for result in ([_worst(each)] if isinstance(item, Check) and item.worst_slice else each)
+    ]
     findings = _findings(data, known, sanity or Sanity())
     results, findings, applied = _excuse(results, findings, waived, known.today)
     worst = [slice_ for item, each in zip(items, judged, strict=True) for slice_ in _worst_slices(item, each)]
@@ -150,7 +159,7 @@ def judge(
     result = GateResult(
         "pass",
         [],
-        [],
+        list(_idle(items)),
         results,
         worst_slices=worst,
         discovered=found,
@@ -158,6 +167,20 @@ def judge(
         waivers=applied,
     )
     return _decide(result)
+
+
+def _idle(items: Sequence[GateItem]) -> Iterable[str]:
+    """Thresholds that no model can miss."""
+    for item in items:
+        extent = item.definition.extent if isinstance(item, Check) else None
+        if not isinstance(item, Check) or extent is None:
+            continue
+        measure = name_measure(item.metric, item.column, item.protected, item.settings)
+        low, high = (f"{end:g}" for end in extent)
+        side, asked = next(iter(item.threshold.items()))
+        if asked < extent[0] or (asked > extent[1] and side == "max"):
+            share = "; 5% is written 0.05" if extent == (0.0, 1.0) and asked > 1 else ""
+            yield f"{measure} lies between {low} and {high}, so `{side}: {asked:g}` asks for nothing{share}"
 
 
 def in_classes(use: Use, data: Predictions) -> list[Use]:
@@ -183,31 +206,19 @@ def _judge_item(data: Predictions, item: GateItem, position: int, known: Known) 
         yield _behaved(name, item.severity, item.max_share, observe(item, data, known.identifier))
 
 
-def _judge_check(data: Predictions, check: Check) -> Iterable[CheckResult]:
-    if check.worst_slice:
-        yield _judge_worst(data, check)
-        return
-    for groups in groupings(data, check.slices):
-        estimates = check.definition.estimate(data, groups, check.options, check.confidence)
-        for where, estimate in zip(groups.slices, estimates, strict=True):
-            yield _of_metric(check, where, estimate)
-
-
-def _judge_worst(data: Predictions, check: Check) -> CheckResult:
-    """The worst of the slices that have rows enough; its interval holds for all of them at once (Bonferroni 1936)."""
+def _judge_check(data: Predictions, check: Check) -> Sequence[CheckResult]:
     cut = groupings(data, check.slices)
-    fewest = check.min_rows or 1
-    points = [
-        estimate
-        for groups in cut
-        for estimate in check.definition.estimate(data, groups, check.options, None)
-    ]
-    enough = sum(estimate.rows >= fewest for estimate in points)
-    confidence = None
-    if check.confidence is not None:
-        confidence = 1 - (1 - check.confidence) / max(enough, 1)
-    judged = [
+    count = sum(groups.count for groups in cut)
+    if count > MOST_SLICES:
+        raise ConfigError(
+            f"`slices:` of {check.metric!r} make {count:,} slices, and at most {MOST_SLICES:,} are judged: cut numbers"
+            " with `edges:` or `quantiles:` and times with `period:`, or name the values that matter"
+        )
+    confidence = _for_all_of(data, check, cut) if check.worst_slice else check.confidence
+    return [
         _of_metric(check, where, estimate)
+        if estimate.value is not None or estimate.rows
+        else _of_metric(check, where, replace(estimate, problem=estimate.problem + _not_there(data, where)))
         for groups in cut
         for where, estimate in zip(
             groups.slices,
@@ -215,19 +226,47 @@ def _judge_worst(data: Predictions, check: Check) -> CheckResult:
             strict=True,
         )
     ]
-    considered = [result for result in judged if result.verdict != "skipped"]
-    worst = min(considered or judged, key=_badness)
+
+
+def _for_all_of(data: Predictions, check: Check, cut: Sequence[Groups]) -> float | None:
+    """The confidence of each slice at which all that have rows enough hold together (Bonferroni 1936)."""
+    if check.confidence is None:
+        return None
+    points = (
+        estimate
+        for groups in cut
+        for estimate in check.definition.estimate(data, groups, check.options, None)
+    )
+    enough = sum(estimate.rows >= (check.min_rows or 1) for estimate in points)
+    return 1 - (1 - check.confidence) / max(enough, 1)
+
+
+def _not_there(data: Predictions, where: Slice) -> str:
+    """What the column of a slice holds instead of the value that was listed."""
+    for name, value in (where or {}).items():
+        column = data.columns.get((name, "category"))
+        if column is None or canonical(value) in map(canonical, column.levels):
+            continue
+        if str(value) in ("hour", "day", "week", "month", "quarter", "year"):
+            return f"; to cut times, write {{{name}: {{period: {value}}}}}"
+        numbers = all(isinstance(level, int | float) for level in column.levels)
+        bins = f"; to cut numbers, write {{{name}: {{edges: [...]}}}} or {{quantiles: 4}}" if numbers else ""
+        return f": {name} never is {value!r}.{did_you_mean(value, map(str, column.levels))}{bins}"
+    return ""
+
+
+def _worst(results: Sequence[CheckResult]) -> CheckResult:
+    """The one that decides what the worst slice is: by verdict, then what cannot be computed, then by value."""
+    considered = [result for result in results if result.verdict != "skipped"]
+    worst = min(considered or results, key=_badness)
     return replace(worst, worst_of=len(considered) or None)
 
 
 def _badness(result: CheckResult) -> tuple[int, bool, float]:
-    """Orders the worst first: by verdict, then what cannot be computed, then by the bound that counts."""
     order = {"fail": 0, "inconclusive": 1}.get(result.verdict, 2)
     if result.value is None:
         return order, False, 0.0
-    sign = 1 if "min" in result.threshold else -1
-    bound = result.value if result.ci is None else result.ci[0 if sign > 0 else 1]
-    return order, True, sign * bound
+    return order, True, result.value if "min" in result.threshold else -result.value
 
 
 def _of_metric(check: Check, where: Slice, estimate: Estimate) -> CheckResult:
@@ -281,6 +320,8 @@ def _as_published(estimate: Estimate) -> Estimate:
     """The estimate in the digits that are published: what lies beyond them, the order of rows can change."""
     if estimate.value is None:
         return estimate
+    if not math.isfinite(estimate.value):
+        return Estimate(None, estimate.rows, problem="its value is beyond the range of numbers")
     interval = estimate.interval
     if interval is not None:
         interval = Interval(significant(interval.low), significant(interval.high))
@@ -318,14 +359,24 @@ def _verdict(
 
 def _worst_slices(item: GateItem, results: Sequence[CheckResult]) -> list[WorstSlice]:
     """The worst few slices of a check, whether they pass or not."""
-    if not isinstance(item, Check) or not item.slices or item.worst_slice:
+    if not isinstance(item, Check) or not item.slices:
         return []
     known = [result for result in results if result.value is not None and result.verdict != "skipped"]
     sign = 1 if "min" in item.threshold else -1
     known.sort(key=lambda result: sign * (result.value or 0.0))
     return [
         WorstSlice(
-            r.metric, r.column, r.by, r.options, r.slice, r.value, r.ci, r.rows, r.verdict, r.threshold
+            r.metric,
+            r.column,
+            r.by,
+            r.options,
+            r.slice,
+            r.value,
+            r.ci,
+            r.rows,
+            r.verdict,
+            r.threshold,
+            r.severity,
         )
         for r in known[:_WORST]
     ]
@@ -400,6 +451,7 @@ def _decide(result: GateResult) -> GateResult:
         ),
         *(_finding_sentence(f) for f in result.findings if f.severity == "warn"),
         *(sentence for found in result.discovered for sentence in _discovery_sentences(found)),
+        *result.warnings,
     ]
     failing = [r for r in broken if r.verdict == "fail" and r.waiver is None]
     open_ones = [r for r in broken if r.verdict == "inconclusive" and r.waiver is None]
@@ -439,5 +491,5 @@ def _discovery_sentences(found: Discovery) -> Iterable[str]:
         yield (
             f"{measure}{name_slice(first.slice)}: {number(first.value)} against {number(found.overall)} overall, a"
             f" slice that no check lists (adjusted p {number(first.adjusted_p_value)} over"
-            f" {plural(found.searched, 'slice')})"
+            f" {plural(found.corrected_for or found.searched, 'slice')})"
         )

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Tag, ValidationError
 from pydantic.fields import FieldInfo
 
 from tidegate.config import Config, Model
+from tidegate.config.spelling import key_instead
 from tidegate.errors import ConfigError
 from tidegate.suggest import did_you_mean
 
@@ -180,7 +181,10 @@ def _message(item: Any) -> str:
     match item["type"]:
         case "extra_forbidden":
             accepted = _keys_at(Config, list(item["loc"])[:-1])
-            return f"unknown key.{did_you_mean(item['loc'][-1], accepted)}"
+            instead = key_instead(item["loc"][-1], accepted)
+            return (
+                f"unknown key.{f' Write {instead}.' if instead else did_you_mean(item['loc'][-1], accepted)}"
+            )
         case "missing":
             return f"the key {item['loc'][-1]!r} is missing"
         case "value_error":

@@ -177,6 +177,11 @@ class _Maker:
                 f"{self.path}: column {column.name if column else ''!r} holds {' and '.join(map(repr, found))}, and"
                 f" {positive!r} counts as positive: set `columns.positive:` to the value that does"
             )
+        if declared is None and len(found) == 2 and set(found) - {positive} not in ({"0"}, {"-1"}):
+            raise DataError(
+                f"{self.path}: column {column.name if column else ''!r} holds {' and '.join(map(repr, found))}: set"
+                " `columns.positive:` to the one that counts as positive"
+            )
         negative = next((value for value in found if value != positive), "0" if positive != "0" else "1")
         return (negative, positive)
 

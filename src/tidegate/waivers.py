@@ -10,7 +10,6 @@ from tidegate.metrics.data import canonical
 from tidegate.tables import Level
 from tidegate.wording import name_measure, name_slice, plural
 
-
 _LONG = timedelta(days=366)
 
 

@@ -6,9 +6,10 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from tidegate.config import CommandCheck, json_schema
+from tidegate.config import Check, CommandCheck, json_schema, spelling
 from tidegate.errors import ConfigError
 from tidegate.loading import load_config, parse_config
+from tidegate.metrics import find
 
 SCHEMA = Path(__file__).parents[2] / "schema" / "tidegate.schema.json"
 
@@ -392,3 +393,39 @@ def test_an_item_that_makes_no_sense_is_refused_with_its_mend(item: str, told: s
 def test_a_command_cannot_pose_as_what_is_measured_here(item: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"measured here|pattern"):
         CommandCheck.model_validate(item)
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("f1_score", "f1"),
+        ("MAPE", "mean_absolute_percentage_error"),
+        ("ece", "expected_calibration_error"),
+        ("recall_at_5", "recall@5"),
+        ("ndcg10", "ndcg@10"),
+        ("pr_auc", "average_precision"),
+    ],
+)
+def test_another_name_of_a_metric_leads_to_ours(name: str, instead: str) -> None:
+    with pytest.raises(ValueError, match=f"unknown metric '{name}'. Write {instead}."):
+        Check.model_validate({"metric": name, "min": 0})
+
+
+def test_every_other_name_leads_to_a_metric_or_to_another_place() -> None:
+    elsewhere = ("under sanity", "without metric", "worst_slice")
+    for name in spelling._METRICS.values():
+        assert find(name.partition(" ")[0]) is not None or any(place in name for place in elsewhere)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ({"slices": "a"}, {"slices": ["a"]}),
+        ({"worst_slice": "a"}, {"worst_slice": ["a"]}),
+        ({"slices": [{"column": "a", "quantiles": 4}]}, {"slices": [{"a": {"quantiles": 4}}]}),
+        ({"slices": [["b", {"column": "a", "values": ["x"]}]]}, {"slices": [["b", {"a": ["x"]}]]}),
+    ],
+)
+def test_slices_may_be_written_in_other_ways(written: dict[str, object], meant: dict[str, object]) -> None:
+    check = {"metric": "accuracy", "min": 0.5}
+    assert Check.model_validate(check | written) == Check.model_validate(check | meant)

@@ -8,6 +8,7 @@ import pytest
 from workspace import CONFIG, Workspace, rows, workspace
 
 from tidegate.config import Check, Sanity
+from tidegate.errors import ConfigError
 from tidegate.gate import CheckResult, GateResult, Known, judge
 from tidegate.metrics.data import Predictions
 from tidegate.tables import Column
@@ -253,3 +254,32 @@ def test_the_last_digits_of_a_sum_decide_nothing() -> None:
         table = Predictions("regression", 3, columns={("x", "number"): column})
         result = gate(table, {"metric": "mean", "column": "x", "max": 0.2}).checks[0]
         assert (result.value, result.verdict) == (0.2, "pass")
+
+
+def test_a_threshold_that_nothing_can_miss_is_told() -> None:
+    result = gate(data(9, 1), {"max": 5, "allow_cap": True})
+
+    assert result.decision == "pass"
+    assert result.warnings == [
+        "recall lies between 0 and 1, so `max: 5` asks for nothing; 5% is written 0.05"
+    ]
+
+
+def test_a_column_of_numbers_is_not_taken_for_slices() -> None:
+    count = 1_001
+    levels = tuple(float(i) for i in range(count))
+    column = Column("amount", "category", np.arange(count, dtype=np.int32), levels)
+    ones = np.ones(count, dtype=int)
+    columns = {("amount", "category"): column}
+    table = Predictions("binary", count, ("0", "1"), ones, ones, columns=columns)
+
+    with pytest.raises(ConfigError, match=r"make 1,001 slices.*quantiles"):
+        gate(table, {"min": 0.5, "slices": ["amount"]})
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [("z", "city never is 'z'. Accepted: x, y."), ("month", "write {city: {period: month}}")],
+)
+def test_a_listed_value_that_never_occurs_says_which_do(value: str, told: str) -> None:
+    assert told in only(data(9, 1), min=0.5, slices=[{"city": value}]).detail

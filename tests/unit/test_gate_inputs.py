@@ -213,7 +213,8 @@ def test_the_worst_slices_are_named_even_when_all_pass(workspace: Workspace) -> 
     assert [each["value"] for each in worst] == sorted(each["value"] for each in worst)
     assert (worst[0]["slice"], worst[0]["verdict"]) == ({"city": "Oslo"}, "pass")
     assert set(worst[0]) == {
-        *("metric", "column", "by", "options", "slice", "value", "ci", "rows", "verdict", "threshold")
+        *("metric", "column", "by", "options", "slice", "value", "ci", "rows", "verdict", "threshold"),
+        "severity",
     }
     for kind in ("md", "html"):
         report = (workspace.root / f"tidegate-out/evaluate-gate.{kind}").read_text(encoding="utf-8")
@@ -425,13 +426,13 @@ def test_the_users_own_metric_gets_the_path_of_the_table(workspace: Workspace, p
 @pytest.mark.parametrize(
     ("printed", "value", "ci", "rows"),
     [
-        ("3", 3, None, 0),
-        ("3.5e-1", 0.35, None, 0),
-        ("loading\\n3", 3, None, 0),
-        ('{\\"value\\": 3}', 3, None, 0),
+        ("3", 3, None, ROWS),
+        ("3.5e-1", 0.35, None, ROWS),
+        ("loading\\n3", 3, None, ROWS),
+        ('{\\"value\\": 3}', 3, None, ROWS),
         ('{\\n  \\"value\\": 3,\\n  \\"rows\\": 12\\n}', 3, None, 12),
         ('{\\"value\\": 3, \\"ci\\": [2, 4], \\"rows\\": 12}', 3, [2, 4], 12),
-        ('{\\"own\\": 3}', 3, None, 0),
+        ('{\\"own\\": 3}', 3, None, ROWS),
     ],
 )
 def test_the_answers_that_a_command_may_give(
@@ -472,35 +473,39 @@ def test_the_answers_that_a_command_may_give(
         ("import time; time.sleep(60)", "the own command was still running after 1 second"),
     ],
 )
-def test_a_command_that_gives_no_answer_is_one_message(workspace: Workspace, body: str, told: str) -> None:
+def test_a_command_that_gives_no_answer_fails_its_check_alone(
+    workspace: Workspace, body: str, told: str
+) -> None:
     item = f"{{command: '{sys.executable} own.py', metric: own, max: 5}}"
-    configure(workspace, item, more=QUIET + "    predict_timeout: 1s\n" if "sleep" in body else QUIET)
+    quick = QUIET + "    predict_timeout: 1s\n" if "sleep" in body else QUIET
+    configure(workspace, "{metric: accuracy, min: 0}", item, more=quick)
     workspace.write("own.py", body + "\n")
     workspace.table("p.csv", list(table()))
     ended = workspace.tidegate("evaluate-gate", "--predictions", "p.csv")
-    messages = [line for line in ended.err.splitlines() if line.startswith("tidegate: ")]
+    good, own = checks(workspace)
 
     assert ended.code == 1, ended.err
-    assert len(messages) == 1
-    assert told in messages[0]
+    assert (good["verdict"], own["verdict"], own["value"]) == ("pass", "fail", None)
+    assert own["detail"].startswith(f"cannot be computed: the {told.removeprefix('the ')}")
     assert "Traceback" not in ended.err
-    assert workspace.reports == set()
 
 
-@pytest.mark.parametrize(
-    ("line", "told"),
-    [
-        ("nothing-of-this-name {table}", "cannot be started"),
-        ("python {tabel}", "{tabel} in"),
-        ('"x', "split"),
-    ],
-)
-def test_a_command_that_cannot_be_started(workspace: Workspace, line: str, told: str) -> None:
+def test_a_command_that_cannot_be_started_fails_its_check(workspace: Workspace) -> None:
+    configure(workspace, "{command: 'nothing-of-this-name {table}', max: 5}")
+    workspace.table("p.csv", list(table()))
+    ended = workspace.tidegate("evaluate-gate", "--predictions", "p.csv")
+
+    assert ended.code == 1
+    assert "cannot be started" in checks(workspace)[0]["detail"]
+
+
+@pytest.mark.parametrize(("line", "told"), [("python {tabel}", "{tabel} in"), ('"x', "split")])
+def test_a_command_that_makes_no_sense_is_refused(workspace: Workspace, line: str, told: str) -> None:
     configure(workspace, f"{{command: '{line}', max: 5}}")
     workspace.table("p.csv", list(table()))
     ended = workspace.tidegate("evaluate-gate", "--predictions", "p.csv")
 
-    assert ended.code in (1, 2)
+    assert ended.code == 2
     assert told in ended.err
     assert workspace.reports == set()
 

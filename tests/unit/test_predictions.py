@@ -163,3 +163,16 @@ def test_regression_wants_finite_numbers(tmp_path: Path, bad: str) -> None:
 @pytest.mark.parametrize("value", [1, 1.0, True, "1", "true", "TRUE"])
 def test_values_that_mean_the_same_have_one_spelling(value: object) -> None:
     assert canonical(value) == "1"
+
+
+@pytest.mark.parametrize("labels", [["1", "2"], ["1", "no"], ["0.5", "1"]])
+def test_which_of_two_labels_is_positive_is_not_guessed(tmp_path: Path, labels: list[str]) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text("y,s\n" + "".join(f"{label},0.4\n" for label in labels), encoding="utf-8")
+    model = {"task": "binary", "columns": {"label": "y", "score": "s"}}
+    with pytest.raises(DataError, match=r"set `columns\.positive:`"):
+        read_predictions(open_table(str(path)), Model.model_validate(model), parts={"label", "score"})
+    told = {**model, "columns": {"label": "y", "score": "s", "positive": labels[1]}}
+    found = read_predictions(open_table(str(path)), Model.model_validate(told), parts={"label", "score"})
+    assert found.label is not None
+    assert found.label.tolist() == [0, 1]

@@ -159,10 +159,16 @@ def _commands(
 ) -> Iterator[tuple[int, Estimate]]:
     for position, item in enumerate(items):
         if isinstance(item, CommandCheck):
-            yield position, _command(invocation, item, table)
+            try:
+                yield position, _command(invocation, item, table)
+            except UserCommandError as error:
+                # Like anything that cannot be computed it fails, and the other checks are told all the same.
+                last = f" ({error.tail[-1][:_TOLD]})" if error.tail else ""
+                yield position, Estimate(None, 0, problem=f"{error}{last}", rows_known=False)
 
 
 _NAMED = 5
+_TOLD = 200
 
 
 def _command(invocation: Invocation, item: CommandCheck, table: Table) -> Estimate:
@@ -186,13 +192,13 @@ def _command(invocation: Invocation, item: CommandCheck, table: Table) -> Estima
             timeout=invocation.model.predict_timeout,
             on_line=invocation.progress(name),
         )
-    return _answer(name, item.metric, said)
+    return _answer(name, item.metric, said, table.rows)
 
 
 _PLACES = ("table", "data", "predictions")
 
 
-def _answer(name: str, metric: str, said: Sequence[str]) -> Estimate:
+def _answer(name: str, metric: str, said: Sequence[str], table_rows: int) -> Estimate:
     """The answer of a command: the last of what it printed that is JSON."""
     content: Any = None
     for start in range(len(said)):
@@ -213,7 +219,9 @@ def _answer(name: str, metric: str, said: Sequence[str]) -> Estimate:
             list(said),
         )
     interval = None if ci is None else Interval(float(ci[0]), float(ci[1]))
-    return Estimate(float(value), rows or 0, interval, rows_known=rows is not None)
+    if rows is None:
+        return Estimate(float(value), table_rows, interval, rows_known=False)
+    return Estimate(float(value), rows, interval)
 
 
 def _holds(ci: Any, value: float) -> bool:
@@ -256,13 +264,21 @@ def _found(
     if sanity.constant_column != "off":
         yield from data_quality.constant_columns(table, features)
     if sanity.duplicate_rows != "off" and model.columns.id is not None and features:
-        repeated = data_quality.duplicate_rows(table, [*features, *([label] if label else [])])
+        # Equal rows are answered alike, so the answers tell chance repeats of coarse features from copies.
+        answers = [name for name in _answer_columns(invocation) if name in table.schema]
+        repeated = data_quality.duplicate_rows(table, [*features, *([label] if label else []), *answers])
         if repeated is not None:
             yield repeated
     if sanity.leakage != "off" and labelled and label is not None and features and model.task != "ranking":
         yield from data_quality.leakage(table, features, label, str(model.task))
     if sanity.training_overlap != "off":
         yield from _trained_on(invocation, golden, model_dir)
+
+
+def _answer_columns(invocation: Invocation) -> list[str]:
+    names = invocation.model.columns
+    scores = names.score.values() if isinstance(names.score, dict) else [names.score]
+    return [name for name in (*scores, names.prediction) if name is not None]
 
 
 def _moved(invocation: Invocation, moved: bool | None) -> Iterator[Finding]:

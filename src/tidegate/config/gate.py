@@ -57,8 +57,9 @@ class Check(_Threshold, MetricUse):
     @model_validator(mode="before")
     @classmethod
     def _worst_of_these(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("worst_slice"), list) and "slices" not in data:
-            return {**data, "slices": data["worst_slice"], "worst_slice": True}
+        worst = data.get("worst_slice") if isinstance(data, dict) else None
+        if isinstance(worst, str | list) and "slices" not in data:
+            return {**data, "slices": worst, "worst_slice": True}
         return data
 
     @model_validator(mode="after")
@@ -167,6 +168,8 @@ class MustPass(_Item):
     def _list_of_ids(cls, data: Any) -> Any:
         if isinstance(data, dict) and isinstance(data.get("must_pass"), list):
             return {**data, "must_pass": {"ids": data["must_pass"]}}
+        if isinstance(data, dict) and isinstance(data.get("must_pass"), str):
+            return {**data, "must_pass": {"file": data["must_pass"]}}
         return data
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from tidegate.config.sections import Scalar, Section
+from tidegate.config.spelling import metric_instead
 from tidegate.metrics import METRICS, PATTERNS, Found, Metric, find
 from tidegate.metrics.cuts import Cut
 from tidegate.suggest import did_you_mean
@@ -14,13 +15,16 @@ Costs = dict[str | int | bool, float | dict[str | int | bool, float]] | list[lis
 
 
 def _known_metric(name: str) -> str:
-    if find(name) is None:
+    if find(name) is None and f"{name}@k" not in METRICS:
         raise ValueError(f"unknown metric {name!r}.{_nearest(name)}")
     return name
 
 
 def _nearest(name: str) -> str:
     """What to write instead of an unknown name; one that is right but for its number keeps the rest."""
+    instead = metric_instead(name)
+    if instead is not None:
+        return f" Write {instead}."
     base, at, _ = name.partition("@")
     if at and find(f"{base}@1") is not None:
         return f" After @ stands a whole number from 1 on, such as {base}@10."
@@ -124,10 +128,25 @@ class MetricUse(Section):
         default=None, ge=0, description="slices whose metric stands on fewer rows are skipped (default 1)"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _other_spellings(cls, data: Any) -> Any:
+        """One slice without brackets, and ``{column: amount, quantiles: 4}`` for ``{amount: {quantiles: 4}}``."""
+        if not isinstance(data, dict):
+            return data
+        result = dict(data)
+        if isinstance(result.get("slices"), str):
+            result["slices"] = [result["slices"]]
+        for key in ("slices", "worst_slice"):
+            if isinstance(result.get(key), list):
+                result[key] = [_one_key(spec) for spec in result[key]]
+        return result
+
     @property
     def found(self) -> Found:
         """The metric that the name stands for, with the options that the name implies."""
-        found = find(self.metric, self.k)
+        # Without its k such a metric is known, and what it lacks is said of it.
+        found = find(self.metric, self.k) or find(f"{self.metric}@k")
         if found is None:
             raise LookupError(self.metric)
         return found
@@ -181,11 +200,22 @@ class MetricUse(Section):
             if option in implied and given and getattr(self, option) != implied[option]:
                 raise ValueError(f"metric {self.metric!r} names its `{option}:` already; remove it")
             if given and option not in metric.accepted:
-                raise ValueError(f"metric {self.metric!r} takes no `{option}:`")
+                takes = ", ".join(f"`{each}:`" for each in OPTIONS if each in metric.accepted)
+                but = f"; it takes {takes}" if takes else ""
+                raise ValueError(f"metric {self.metric!r} takes no `{option}:`{but}")
             if option in metric.options and not given and option not in implied:
                 raise ValueError(f"metric {self.metric!r} needs `{option}:`")
         metric.check(self.options)
         return self
+
+
+def _one_key(spec: Any) -> Any:
+    if isinstance(spec, list):
+        return [_one_key(part) for part in spec]
+    if isinstance(spec, dict) and isinstance(spec.get("column"), str) and len(spec) > 1:
+        how = {key: value for key, value in spec.items() if key != "column"}
+        return {spec["column"]: how["values"] if set(how) == {"values"} else how}
+    return spec
 
 
 OPTIONS = ("column", "by", "k", "at", "quantile", "class", "bins", "binning", "costs", "range", "values")

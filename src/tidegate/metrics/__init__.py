@@ -48,6 +48,8 @@ def find(name: str, k: int | None = None) -> Found | None:
     base, _, top = name.partition("@")
     if top:
         metric = METRICS.get(f"{base}@k", METRICS.get(base))
+        if top == "k" and name in METRICS:
+            return Found(METRICS[name])
         fits = re.fullmatch("[1-9][0-9]{0,8}", top) and metric is not None and "k" in metric.accepted
         return Found(metric, {"k": int(top)}) if metric is not None and fits else None
     if k is not None and f"{name}@k" in METRICS:

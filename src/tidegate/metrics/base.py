@@ -104,6 +104,11 @@ class Metric(ABC):
         return False
 
     @property
+    def extent(self) -> tuple[float, float] | None:
+        """Between which values it lies whatever the model does; None where there is no limit."""
+        return None
+
+    @property
     def sign(self) -> int:
         """What a raw difference is multiplied by so that positive means better."""
         return -1 if self.better == "lower" else 1

@@ -42,6 +42,11 @@ class CellMetric(Searchable, Metric):
     lowest: float = 0.0
     given_label: bool = False
 
+    @property
+    def extent(self) -> tuple[float, float] | None:
+        """See :attr:`Metric.extent`."""
+        return self.lowest, 1.0
+
     def scan(self, data: Predictions, options: Options) -> Scan:
         """See :meth:`Searchable.scan`; shares are tested exactly."""
         k = len(data.classes)

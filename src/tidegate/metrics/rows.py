@@ -30,6 +30,11 @@ class RowMean(Searchable, Metric):
     values: Callable[[Predictions, Options], np.ndarray]
     bounded: bool | None = False
 
+    @property
+    def extent(self) -> tuple[float, float] | None:
+        """See :attr:`Metric.extent`."""
+        return (0.0, 1.0) if self.bounded else None
+
     def are_shares(self, values: np.ndarray) -> bool:
         """Whether the known values are all 0 or 1, and not by chance."""
         return self.bounded is not False and bool(np.isin(values, (0.0, 1.0)).all())
