@@ -230,3 +230,9 @@ def test_slope_exists_where_classes_overlap_and_solves_its_equations(rows):
     assert math.isnan(found.value) == apart
     # The mean influence is the step that Newton's method would take next.
     assert abs(found.influence.mean()) <= 1e-6 * (1 + np.abs(found.influence).max())
+
+
+def test_scores_next_to_nothing_have_an_interval() -> None:
+    table = reliability_table(np.array([0.0]), np.array([2.3e-89]))
+    found = reliability_interval(table, confidence=0.95)
+    assert (found.low, found.high) == (0.0, pytest.approx(0.975**2, rel=1e-9))

@@ -234,8 +234,12 @@ def _square_interval(
     moved = float(share @ apart**4) - value**2
     fewer = t_quantile(confidence, math.inf) * math.sqrt(max(moved, 0.0) / n)
     # Few rows of a bin far apart say little of its share: an exact limit here, too, in units of the largest square.
-    largest = float((apart**2)[rows > 0].max())
-    more = largest * float(_shortfall(n * moved / largest**2, n, alpha)) if largest > 0 else 0.0
+    farthest = float(np.abs(apart[rows > 0]).max())
+    more = 0.0
+    if farthest > 0:
+        squares = (apart / farthest) ** 2
+        varied = max(float(share @ squares**2) - float(share @ squares) ** 2, 0.0)
+        more = farthest**2 * float(_shortfall(n * varied, n, alpha))
     low = value - math.hypot(value - max(root - excess, 0.0) ** 2, fewer)
     high = value + math.hypot((root + reach) ** 2 - value, more)
     return Interval(max(low, 0.0), max(min(high, 1.0), value))
