@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import groupby
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -126,7 +127,7 @@ class GateResult:
     waivers: list[AppliedWaiver] = field(default_factory=list)
 
 
-# Numbers beyond the range of floats become infinite, and their verdict is that of infinity.
+# A figure beyond the range of floats is told as such; numpy need not say it as well.
 @np.errstate(over="ignore")
 def judge(
     data: Predictions,
@@ -145,7 +146,7 @@ def judge(
     results = [
         result
         for item, each in zip(items, judged, strict=True)
-        for result in ([_worst(each)] if isinstance(item, Check) and item.worst_slice else each)
+        for result in (_worst_of_each_class(each) if isinstance(item, Check) and item.worst_slice else each)
     ]
     findings = _findings(data, known, sanity or Sanity())
     results, findings, applied = _excuse(results, findings, waived, known.today)
@@ -178,7 +179,7 @@ def _idle(items: Sequence[GateItem]) -> Iterable[str]:
         measure = name_measure(item.metric, item.column, item.protected, item.settings)
         low, high = (f"{end:g}" for end in extent)
         side, asked = next(iter(item.threshold.items()))
-        if asked < extent[0] or (asked > extent[1] and side == "max"):
+        if (side == "min" and asked < extent[0]) or (side == "max" and asked > extent[1]):
             share = "; 5% is written 0.05" if extent == (0.0, 1.0) and asked > 1 else ""
             yield f"{measure} lies between {low} and {high}, so `{side}: {asked:g}` asks for nothing{share}"
 
@@ -253,6 +254,12 @@ def _not_there(data: Predictions, where: Slice) -> str:
         bins = f"; to cut numbers, write {{{name}: {{edges: [...]}}}} or {{quantiles: 4}}" if numbers else ""
         return f": {name} never is {value!r}.{did_you_mean(value, map(str, column.levels))}{bins}"
     return ""
+
+
+def _worst_of_each_class(results: Sequence[CheckResult]) -> list[CheckResult]:
+    return [
+        _worst(list(each)) for _, each in groupby(results, key=lambda result: result.options.get("class"))
+    ]
 
 
 def _worst(results: Sequence[CheckResult]) -> CheckResult:

@@ -670,7 +670,7 @@ def _of_service() -> Iterator[Peer]:
         share = float(percent) / 100
         yield Peer(
             f"latency_p{percent}",
-            lambda data, _, q=share: np.nanquantile(data.latency, q),  # type: ignore[misc]
+            lambda data, _, q=share: np.nanquantile(data.latency, q),  # type: ignore[misc]  # mypy does not see that q is bound
             NUMPY,
         )
         yield Peer(f"latency_p{percent}_ratio", partial(latency_ratio, share=share), NUMPY)

@@ -275,7 +275,7 @@ def test_the_order_of_rows_does_not_matter(tmp_path: Path, task: str) -> None:
 def test_large_tables_are_sampled_whatever_the_period_of_their_rows(tmp_path: Path, period: int) -> None:
     label = f"(range % {period} = 0)"
     select = f"{label} AS y, {label}::INT AS x, range % 11 AS c, random() AS r"
-    table = open_table(parquet(tmp_path, "t.parquet", f"SELECT {select} FROM range(200000)"))  # noqa: S608
+    table = open_table(parquet(tmp_path, "t.parquet", f"SELECT {select} FROM range(200000)"))
     (found,) = leakage(table, ["x", "c", "r"], "y", "binary")
     drawn = int(found.detail.split("a sample of ")[1].split(" ")[0].replace(",", ""))
 
@@ -310,7 +310,7 @@ def test_types_of_every_sort(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_five_thousand_columns(tmp_path: Path) -> None:
     select = ", ".join(f"range % {2 + i} AS c{i}" for i in range(4_999))
-    table = open_table(parquet(tmp_path, "w.parquet", f"SELECT range % 2 AS y, {select} FROM range(300)"))  # noqa: S608
+    table = open_table(parquet(tmp_path, "w.parquet", f"SELECT range % 2 AS y, {select} FROM range(300)"))
     columns = [name for name in table.schema if name != "y"]
 
     assert names(leakage(table, columns, "y", "binary"))[:1] == ["c0"]

@@ -596,3 +596,27 @@ def test_a_pass_may_still_need_a_person(
     assert workspace.document("evaluate-gate")["approval"] == ("required" if key else None)
     said = text.split("approval<<", 1)[1].splitlines()[1]
     assert said == (output if code == 0 else "none")
+
+
+def test_the_worst_slice_is_one_for_each_class(workspace: Workspace) -> None:
+    workspace.configure(
+        "version: 1\nmodels:\n  m:\n    task: multiclass\n    columns: {id: id, label: y, prediction: p}\n"
+        "    gate:\n      - {metric: recall, min: 0, worst_slice: [city]}\n"
+    )
+    made = [
+        ("a", "a", "x"),
+        ("a", "b", "y"),
+        ("b", "b", "x"),
+        ("b", "b", "y"),
+        ("c", "a", "x"),
+        ("c", "c", "y"),
+    ]
+    rows = "".join(f"{i},{y},{p},{city}\n" for i, (y, p, city) in enumerate(made))
+    workspace.write("p.csv", "id,y,p,city\n" + rows)
+    workspace.tidegate("evaluate-gate", "--predictions", "p.csv")
+
+    assert [(c["options"]["class"], c["slice"], c["value"], c["worst_of"]) for c in checks(workspace)] == [
+        ("a", {"city": "y"}, 0, 2),
+        ("b", {"city": "x"}, 1, 2),
+        ("c", {"city": "x"}, 0, 2),
+    ]

@@ -187,7 +187,7 @@ def worse(data: Predictions) -> Predictions:
         ("c", "category"): replace(category, values=codes),
     }
     changes |= {"latency": data.latency * 2, "cost": data.cost * 2, "error": broken, "columns": columns}
-    return replace(data, **changes)  # type: ignore[arg-type]
+    return replace(data, **changes)  # type: ignore[arg-type]  # each of its own kind
 
 
 def unfair(data: Predictions) -> Predictions:

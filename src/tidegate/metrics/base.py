@@ -202,3 +202,8 @@ def needed(values: np.ndarray | None) -> np.ndarray:
     if values is None:
         raise LookupError("a metric reads a part of the table that it does not declare in `parts`")
     return values
+
+
+def or_none(value: float) -> float | None:
+    """A figure, or None for one that does not exist (NaN)."""
+    return None if math.isnan(value) else value

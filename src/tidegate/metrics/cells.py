@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tidegate.metrics.base import EMPTY_SLICE, Estimate, Metric, Options, Paired, needed
+from tidegate.metrics.base import EMPTY_SLICE, Estimate, Metric, Options, Paired, needed, or_none
 from tidegate.metrics.data import Groups, Predictions
 from tidegate.metrics.search import CellScan, Scan, Searchable, ShareScan
 from tidegate.stats.bootstrap import RESAMPLES, cell_interval, cell_paired
@@ -122,7 +122,7 @@ class CellMetric(Searchable, Metric):
             a, b = float(self.value(of_candidate)), float(self.value(of_production))
             if math.isnan(a) or math.isnan(b):
                 problem = self.undefined if joint.sum() else EMPTY_SLICE
-                return Paired(_known(a), _known(b), support, problem=problem)
+                return Paired(or_none(a), or_none(b), support, problem=problem)
             result = (
                 self._paired_share(joint, support, confidence, same=same)
                 if self.proportion is not None and self.given_label
@@ -227,7 +227,3 @@ def oriented(result: PairedResult, sign: int, candidate: float, production: floa
         standard_error=turned.standard_error,
         method=turned.method,
     )
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value

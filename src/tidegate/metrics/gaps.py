@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tidegate.metrics.base import Estimate, Metric, Options, Paired
+from tidegate.metrics.base import Estimate, Metric, Options, Paired, or_none
 from tidegate.metrics.cells import oriented
 from tidegate.metrics.cuts import groups_of, wants
 from tidegate.metrics.data import Groups, Predictions
@@ -153,7 +153,7 @@ class GroupGap(Metric):
         a, b = self._worst(first), self._worst(second)
         if math.isnan(a) or math.isnan(b):
             problem = _ALL_ZERO if (kept.sum(axis=1) > 1).any() else _TOO_FEW
-            return Paired(_known(a), _known(b), rows, problem=problem)
+            return Paired(or_none(a), or_none(b), rows, problem=problem)
         if both.same:
             return oriented(identical(rows, METHOD), self.sign, a, b, rows)
         freedom = math.inf if both.exact else float(both.support[kept].min()) - 1
@@ -202,7 +202,3 @@ def _part(family: Family, start: int, count: int) -> Family:
 def _without_thin(family: Family, fewest: int) -> Estimates:
     values = np.where(family.support >= fewest, family.estimates.values, np.nan)
     return Estimates(values, family.estimates.limits)
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value
