@@ -9,10 +9,9 @@ from tidegate.config import Directional, Invariance, MustPass
 from tidegate.metrics.base import Estimate, Part, needed
 from tidegate.metrics.data import Predictions, canonical
 from tidegate.tables import Column, Want
-from tidegate.wording import plural
+from tidegate.wording import first_few, plural
 
 Behaviour = Invariance | Directional | MustPass
-_NAMED = 5
 _ROUNDING = 1e-12
 
 
@@ -79,9 +78,8 @@ def _share(pairs: _Pairs, pair: Column, what: str) -> Estimate:
     if count == 0:
         return Estimate(None, 0, problem=f"no two rows share a {pair.name}{aside}")
     broken = pairs.codes[pairs.broken]
-    listed = ", ".join(str(pair.levels[code]) for code in broken[:_NAMED])
-    more = f" and {len(broken) - _NAMED:,} more" if len(broken) > _NAMED else ""
-    note = f"{len(broken):,} of {plural(count, 'pair')} {what}: {listed}{more}" if len(broken) else ""
+    listed = first_few([str(pair.levels[code]) for code in broken])
+    note = f"{len(broken):,} of {plural(count, 'pair')} {what}: {listed}" if len(broken) else ""
     return Estimate(len(broken) / count, count, note=f"{note}{aside}".removeprefix("; "))
 
 
@@ -170,5 +168,4 @@ def _must_pass(
 def _listed(what: str, names: Sequence[str]) -> str:
     if not names:
         return ""
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return f"{what}: {', '.join(names[:_NAMED])}{more}"
+    return f"{what}: {first_few(names)}"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import groupby
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from tidegate.discovery import Discovery, search
 from tidegate.errors import ConfigError
 from tidegate.findings import Finding
 from tidegate.metrics.base import Estimate, finite_bounds
+from tidegate.metrics.binning import Period
 from tidegate.metrics.data import Groups, Predictions, canonical
 from tidegate.sanity import look
 from tidegate.slices import groupings
@@ -196,15 +197,22 @@ def _judge_item(data: Predictions, item: GateItem, position: int, known: Known) 
         for check in in_classes(item, data):
             yield from _judge_check(data, check)
     elif isinstance(item, CommandCheck):
-        yield _result(item.metric, item, known.own[position], None, item.min_rows)
+        yield _result(
+            item.metric,
+            item.severity,
+            item.threshold,
+            known.own[position],
+            confidence=item.confidence,
+            min_rows=item.min_rows,
+        )
     elif isinstance(item, SchemaCheck):
-        yield _behaved("schema", item.severity, 0.0, known.own[position])
+        yield _result("schema", item.severity, {"max": 0.0}, known.own[position])
     elif isinstance(item, MustPass):
         wanted = known.must_pass.get(position, item.must_pass.ids)
-        yield _behaved("must_pass", item.severity, 0.0, observe(item, data, known.identifier, wanted))
+        yield _result("must_pass", item.severity, {"max": 0.0}, observe(item, data, known.identifier, wanted))
     else:
         name = type(item).__name__.lower()
-        yield _behaved(name, item.severity, item.max_share, observe(item, data, known.identifier))
+        yield _result(name, item.severity, {"max": item.max_share}, observe(item, data, known.identifier))
 
 
 def _judge_check(data: Predictions, check: Check) -> Sequence[CheckResult]:
@@ -248,7 +256,7 @@ def _not_there(data: Predictions, where: Slice) -> str:
         column = data.columns.get((name, "category"))
         if column is None or canonical(value) in map(canonical, column.levels):
             continue
-        if str(value) in ("hour", "day", "week", "month", "quarter", "year"):
+        if value in get_args(Period):
             return f"; to cut times, write {{{name}: {{period: {value}}}}}"
         numbers = all(isinstance(level, int | float) for level in column.levels)
         bins = f"; to cut numbers, write {{{name}: {{edges: [...]}}}} or {{quantiles: 4}}" if numbers else ""
@@ -277,15 +285,30 @@ def _badness(result: CheckResult) -> tuple[int, bool, float]:
 
 
 def _of_metric(check: Check, where: Slice, estimate: Estimate) -> CheckResult:
-    result = _result(check.metric, check, estimate, where, check.min_rows)
+    result = _result(
+        check.metric,
+        check.severity,
+        check.threshold,
+        estimate,
+        confidence=check.confidence,
+        min_rows=check.min_rows,
+        where=where,
+    )
     return replace(result, column=check.column, by=check.protected, options=check.settings)
 
 
 def _result(
-    metric: str, check: Check | CommandCheck, estimate: Estimate, where: Slice, min_rows: int | None
+    metric: str,
+    severity: Severity,
+    threshold: dict[str, float],
+    estimate: Estimate,
+    *,
+    confidence: float | None = None,
+    min_rows: int | None = None,
+    where: Slice = None,
 ) -> CheckResult:
     estimate = _as_published(estimate)
-    verdict, detail = _verdict(check.threshold, check.confidence, min_rows, estimate)
+    verdict, detail = _verdict(threshold, confidence, min_rows, estimate)
     return CheckResult(
         metric=metric,
         column=None,
@@ -294,28 +317,8 @@ def _result(
         slice=where,
         value=estimate.value,
         ci=finite_bounds(estimate.interval),
-        confidence=check.confidence,
-        threshold=check.threshold,
-        severity=check.severity,
-        rows=estimate.rows,
-        verdict=verdict,
-        detail=detail,
-    )
-
-
-def _behaved(metric: str, severity: Severity, most: float, estimate: Estimate) -> CheckResult:
-    estimate = _as_published(estimate)
-    verdict, detail = _verdict({"max": most}, None, None, estimate)
-    return CheckResult(
-        metric=metric,
-        column=None,
-        by=None,
-        options={},
-        slice=None,
-        value=estimate.value,
-        ci=None,
-        confidence=None,
-        threshold={"max": most},
+        confidence=confidence,
+        threshold=threshold,
         severity=severity,
         rows=estimate.rows,
         verdict=verdict,

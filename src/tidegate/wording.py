@@ -1,8 +1,9 @@
 """Numbers, counts and slices in the words that reasons are written in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
+_FEW = 5
 DIGITS = 12
 """Significant digits published: sums that differ in the last bits between machines agree in these."""
 
@@ -20,6 +21,14 @@ def number(value: float | None) -> str:
 def plural(count: int, noun: str) -> str:
     """``1 row``, ``2,000 rows``."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def first_few(names: Sequence[str], *, separator: str = ", ") -> str:
+    """The first five, and how many more there are."""
+    shown = separator.join(names[:_FEW])
+    if len(names) <= _FEW:
+        return shown
+    return f"{shown}{separator if separator != ', ' else ' '}and {len(names) - _FEW:,} more"
 
 
 def duration(length: timedelta) -> str:

@@ -26,6 +26,7 @@ from tidegate.slices import slice_columns
 from tidegate.stats.results import Interval
 from tidegate.tables import Table, Want
 from tidegate.userprocess import run
+from tidegate.wording import first_few
 
 MAX_FEATURES = 500
 """Columns that are looked at without being asked for; a table may have thousands."""
@@ -149,9 +150,8 @@ def _schemas(items: Sequence[GateItem], table: Table) -> Iterator[tuple[int, Est
     for position, item in enumerate(items):
         if isinstance(item, SchemaCheck):
             misfits = table.misfits(item.columns)
-            note = "; ".join(map(data_quality.describe_misfit, misfits[:_NAMED]))
-            more = f"; and {len(misfits) - _NAMED:,} more" if len(misfits) > _NAMED else ""
-            yield position, Estimate(float(len(misfits)), table.rows, note=note + more)
+            note = first_few([data_quality.describe_misfit(misfit) for misfit in misfits], separator="; ")
+            yield position, Estimate(float(len(misfits)), table.rows, note=note)
 
 
 def _commands(
@@ -167,7 +167,6 @@ def _commands(
                 yield position, Estimate(None, 0, problem=f"{error}{last}", rows_known=False)
 
 
-_NAMED = 5
 _TOLD = 200
 
 
