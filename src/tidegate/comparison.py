@@ -23,7 +23,7 @@ from tidegate.wording import name_measure, name_slice, number, plural
 
 Verdict = Literal["superior", "non_inferior", "inferior", "inconclusive", "skipped"]
 Decision = Literal["promote", "hold", "inconclusive"]
-Require = Literal["superior", "non_inferior", "not_inferior"]
+Require = Literal["superior", "non_inferior", "not_inferior", "equivalent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +197,7 @@ def _conclude(question: _Question, adjusted: float | None, level: float, *, harm
         "superior": {"superior"},
         "non_inferior": {"superior", "non_inferior", "skipped"},
         "not_inferior": {"superior", "non_inferior", "inconclusive", "skipped"},
+        "equivalent": {"superior", "non_inferior", "skipped"},
     }
     error = answer.standard_error
     needed = None

@@ -71,6 +71,8 @@ def read_predictions(
         production_latency=made.service("production_latency"),
         cost=made.service("cost"),
         error=made.error() if "error" in needed else None,
+        cluster=made.cluster(),
+        weight=made.weight(),
         performance=performance,
         columns={(name, want): made.measured(name, want) for name, want in extra},
     )
@@ -100,6 +102,10 @@ def _wanted(model: Model, parts: set[Part]) -> Iterator[tuple[str, Want]]:
             yield name, "number"
     if "query" in parts:
         yield _named(names.query, "query"), "category"
+    if names.cluster is not None:
+        yield names.cluster, "category"
+    if names.weight is not None:
+        yield names.weight, "number"
     for part in _SERVICE:
         if part in parts:
             yield _named(getattr(names, part), part), "any" if part == "error" else "number"
@@ -204,6 +210,28 @@ class _Maker:
         column = self.columns[name, "category"]
         self._refuse(column.missing, name, "is missing")
         return column.values
+
+    def cluster(self) -> np.ndarray | None:
+        """Codes of the clusters; a row that tells none is one of its own."""
+        name = self.model.columns.cluster
+        if name is None:
+            return None
+        column = self.columns[name, "category"]
+        alone = np.flatnonzero(column.missing)
+        codes = column.values.astype(np.int32)
+        codes[alone] = len(column.levels) + np.arange(len(alone))
+        return codes
+
+    def weight(self) -> np.ndarray | None:
+        """How much each row counts."""
+        name = self.model.columns.weight
+        if name is None:
+            return None
+        values = self.columns[name, "number"].values
+        self._refuse(~np.isfinite(values) | (values < 0), name, "is missing, negative or not finite")
+        if not values.any():
+            raise DataError(f"{self.path}: column {name!r} is zero in every row: some must count")
+        return values
 
     def service(self, part: Part) -> np.ndarray | None:
         """A number that tells how the answer was served."""

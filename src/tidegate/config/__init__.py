@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tidegate.config.comparing import Compare, Guardrail, Primary
+from tidegate.config.comparing import Compare, Guardrail, Primary, Reuse, Segments
 from tidegate.config.gate import (
     BEHAVIOURS,
     Check,
@@ -43,8 +43,10 @@ __all__ = [
     "PerformanceDropTrigger",
     "Primary",
     "Retrain",
+    "Reuse",
     "Sanity",
     "SchemaCheck",
+    "Segments",
     "SlicePart",
     "SliceSpec",
     "Source",
@@ -82,12 +84,15 @@ class Columns(Section):
     )
     cost: str | None = Field(default=None, description="what answering the row cost")
     kpi: list[str] = Field(default_factory=list)
-    cluster: str | None = None
+    cluster: str | None = Field(
+        default=None, description="what rows come from, such as a customer: rows of one are not independent"
+    )
+    weight: str | None = Field(default=None, description="how much a row counts, such as its sampling weight")
 
     def named(self) -> set[str]:
         """Names of all columns that have a part, and so are no features."""
         scores = self.score.values() if isinstance(self.score, dict) else [self.score]
-        single = [self.id, self.label, self.prediction, self.query, self.timestamp, self.cluster]
+        single = [self.id, self.label, self.prediction, self.query, self.timestamp, self.cluster, self.weight]
         service = [self.latency, self.production_latency, self.error, self.cost]
         return {name for name in [*single, *service, *scores, *self.kpi] if name is not None}
 

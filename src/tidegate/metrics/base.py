@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tidegate.metrics.data import Groups, Predictions
-from tidegate.stats.results import Interval
+from tidegate.stats.results import Interval, Linearised
 from tidegate.tables import Want
 
 BINARY = frozenset({"binary"})
@@ -36,6 +36,7 @@ class Estimate:
         rows: the rows the metric stands on (for recall, the positives).
         rows_known: whether `rows` was told at all; no number of rows excuses what was measured without one.
         note: what the number does not say by itself, such as the groups between which a gap is largest.
+        clusters: how many independent units the rows come from; None when each row is one.
     """
 
     value: float | None
@@ -44,6 +45,7 @@ class Estimate:
     problem: str = ""
     note: str = ""
     rows_known: bool = True
+    clusters: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Paired:
         p_value: two-sided, of no difference.
         p_better: confidence (one-sided) that the candidate is better.
         method: in words, for the report.
+        clusters: how many independent units the rows come from; None when each row is one.
     """
 
     candidate: float | None
@@ -68,6 +71,7 @@ class Paired:
     standard_error: float | None = None
     method: str = ""
     problem: str = ""
+    clusters: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +127,14 @@ class Metric(ABC):
         Raises:
             ValueError: they do not; the message says how to mend them.
         """
+
+    def linearise(self, data: Predictions, options: Options) -> Linearised | None:
+        """Its value on these rows, weighted where they are, and the influence of each row.
+
+        With weights w the variance is that of the sum of w times influence over the sum of w. None for a metric that
+        has no such form, such as a quantile.
+        """
+        return None
 
     @abstractmethod
     def estimate(

@@ -157,7 +157,7 @@ class _Cox(SmoothMetric):
     undefined: str = "the labels are of one class, or the score parts the classes without error"
     fit: Callable[[np.ndarray, np.ndarray], Linearised]
 
-    def linearise(self, data: Predictions) -> Linearised:
+    def linearise(self, data: Predictions, options: Options) -> Linearised:
         label, score = needed(data.label), needed(data.score)
         # Where the likelihood is flat the order of its sums shows in the tenth digit: let the values decide it.
         order = np.lexsort((label, score))

@@ -9,7 +9,18 @@ import numpy as np
 
 from tidegate.tables import Column, Level, Want
 
-_BY_ROW = ("label", "prediction", "score", "query", "latency", "production_latency", "error", "cost")
+_BY_ROW = (
+    "label",
+    "prediction",
+    "score",
+    "query",
+    "latency",
+    "production_latency",
+    "error",
+    "cost",
+    "cluster",
+    "weight",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +62,8 @@ class Predictions:
         latency, production_latency: (n,) milliseconds, NaN where unknown; None when not read.
         error: (n,) 1 where the model failed to answer, else 0; None when not read.
         cost: (n,) what each answer cost, NaN where unknown; None when not read.
+        cluster: (n,) int32 codes of what rows come from; rows of one are not independent. None: all rows are.
+        weight: (n,) how much each row counts, not negative; None: all count alike.
         performance: what was measured of the model as a whole; None when nothing was.
         columns: further columns by name and the kind that a metric reads them as.
     """
@@ -66,6 +79,8 @@ class Predictions:
     production_latency: np.ndarray | None = None
     error: np.ndarray | None = None
     cost: np.ndarray | None = None
+    cluster: np.ndarray | None = None
+    weight: np.ndarray | None = None
     performance: Performance | None = None
     columns: Mapping[tuple[str, Want], Column] = field(default_factory=dict)
 

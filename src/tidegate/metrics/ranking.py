@@ -25,8 +25,8 @@ class _MacroAuc(SmoothMetric):
 
     undefined: str = "a class has no rows, or all of them"
 
-    def linearise(self, data: Predictions) -> Linearised:
-        """See :meth:`SmoothMetric.linearise`."""
+    def linearise(self, data: Predictions, options: Options) -> Linearised:
+        """See :meth:`Metric.linearise`."""
         label, score = needed(data.label), needed(data.score)
         value, influence = 0.0, np.zeros(data.rows)
         for k in range(len(data.classes)):

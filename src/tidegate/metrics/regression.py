@@ -61,7 +61,7 @@ class _RootMeanSquaredError(SmoothMetric):
     undefined: str = "there are no rows"
     of_one_mean: bool = True
 
-    def linearise(self, data: Predictions) -> Linearised:
+    def linearise(self, data: Predictions, options: Options) -> Linearised:
         squares = _errors(data) ** 2
         mean = float(squares.mean())
         root = math.sqrt(mean)
@@ -72,7 +72,7 @@ class _RootMeanSquaredError(SmoothMetric):
 class _R2(SmoothMetric):
     undefined: str = "the label is the same in every row"
 
-    def linearise(self, data: Predictions) -> Linearised:
+    def linearise(self, data: Predictions, options: Options) -> Linearised:
         label = needed(data.label)
         # Rounding gives most constants a tiny variance.
         if label.min() == label.max():

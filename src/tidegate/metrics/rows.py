@@ -130,15 +130,15 @@ class SmoothMetric(Searchable, SliceMetric):
 
     def scan(self, data: Predictions, options: Options) -> Scan:
         """See :meth:`Searchable.scan`."""
-        return MeanScan(-self.sign * self.linearise(data).influence)
+        return MeanScan(-self.sign * self.linearise(data, options).influence)
 
     @abstractmethod
-    def linearise(self, data: Predictions) -> Linearised:
-        """The statistic of these rows and the influence of each."""
+    def linearise(self, data: Predictions, options: Options) -> Linearised:
+        """See :meth:`Metric.linearise`."""
 
     def estimate_rows(self, data: Predictions, confidence: float | None) -> Estimate:
         """See :meth:`SliceMetric.estimate_rows`."""
-        result = self.linearise(data)
+        result = self.linearise(data, {})
         if math.isnan(result.value):
             return Estimate(None, data.rows, problem=self.undefined)
         if confidence is None:
@@ -149,7 +149,7 @@ class SmoothMetric(Searchable, SliceMetric):
 
     def compare_rows(self, candidate: Predictions, production: Predictions, confidence: float) -> Paired:
         """See :meth:`SliceMetric.compare_rows`."""
-        a, b = self.linearise(candidate), self.linearise(production)
+        a, b = self.linearise(candidate, {}), self.linearise(production, {})
         if math.isnan(a.value) or math.isnan(b.value):
             return Paired(None, None, candidate.rows, problem=self.undefined)
         moved = a.influence - b.influence
