@@ -15,7 +15,7 @@ import fairlearn.metrics as fl
 import numpy as np
 import pandas as pd
 import statsmodels.api as sm
-from scipy import special
+from scipy import special, stats
 from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 from sklearn.exceptions import UndefinedMetricWarning
@@ -28,7 +28,7 @@ from tidegate.tables import Column
 Options = Mapping[str, Any]
 Figure = Callable[[Predictions, Options], float]
 DEFINITION = "its definition, row by row"
-PANDAS, NUMPY = "pandas", "numpy"
+PANDAS, NUMPY, SCIPY = "pandas", "numpy", "scipy"
 SKLEARN, FAIRLEARN, STATSMODELS = "scikit-learn", "fairlearn", "statsmodels"
 
 
@@ -492,6 +492,10 @@ def equalized_odds(data: Predictions, options: Options, *, kind: str) -> float:
     return np.nanmax(parts) if kind == "difference" else np.nanmin(parts)
 
 
+def correlation(function: Callable[..., Any]) -> Callable[..., float]:
+    return lambda label, prediction: function(label, prediction).statistic
+
+
 def root_mean_squared_error(label: np.ndarray, prediction: np.ndarray) -> float:
     return sk.root_mean_squared_error(label, prediction)
 
@@ -586,6 +590,11 @@ def _of_numbers() -> Iterator[Peer]:
         "max_error",
     ):
         yield Peer(name, of_classes(getattr(sk, name)), SKLEARN)
+    for name, function in (
+        ("pearson_correlation", stats.pearsonr),
+        ("spearman_correlation", stats.spearmanr),
+    ):
+        yield Peer(name, where(lambda data: data.rows > 1, of_classes(correlation(function))), SCIPY)
     spread = where(lambda data: np.ptp(data.label) > 0, of_classes(sk.r2_score))
     yield Peer("r2", spread, SKLEARN)
     yield from _all(

@@ -7,6 +7,7 @@ from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
 from tidegate.stats.paired import (
     mcnemar,
+    newcombe_paired_interval,
     paired_mean,
     paired_mean_from_moments,
     proportion_difference,
@@ -74,6 +75,39 @@ def test_tango_of_groups_is_tango_of_each():
         assert (found.low[i], found.high[i]) == (alone.low, alone.high)
 
 
+# Counts of both, only the first, only the second and neither right, with the 95% limits printed for them.
+@pytest.mark.parametrize(
+    ("counts", "low", "high"),
+    [
+        # Newcombe (1998), Statistics in Medicine 17: method 10 on his examples.
+        ((36, 12, 2, 0), 0.0569, 0.3404),
+        ((18, 12, 2, 18), 0.0562, 0.3290),
+        ((53, 0, 0, 1), -0.0729, 0.0729),
+        ((0, 30, 0, 0), 0.8395, 1.0),
+        # Fagerland, Lydersen & Laake (2014): airway hyper-responsiveness.
+        ((1, 1, 7, 12), -0.507, -0.026),
+    ],
+)
+def test_newcombe_agrees_with_published_limits(counts, low, high):
+    found = newcombe_paired_interval(*counts, confidence=0.95)
+    digits = len(str(low).partition(".")[2])
+    assert (round(found.low, digits), round(found.high, digits)) == (low, high)
+
+
+@pytest.mark.parametrize("counts", [(20, 12, 2, 16), (0, 0, 0, 9), (9, 0, 0, 0), (0, 5, 0, 5), (7, 0, 3, 0)])
+def test_newcombe_of_the_other_way_round_is_its_mirror_image(counts):
+    a, b, c, d = counts
+    found, mirrored = (newcombe_paired_interval(*each, confidence=0.9) for each in (counts, (a, c, b, d)))
+    assert (mirrored.low, mirrored.high) == pytest.approx((-found.high, -found.low), abs=1e-15)
+    assert -1 <= found.low <= (b - c) / sum(counts) <= found.high <= 1
+
+
+def test_newcombe_and_tango_agree_on_many_rows():
+    newcombe = newcombe_paired_interval(4_000, 1_500, 1_200, 3_300, confidence=0.95)
+    tango = tango_interval(1_500, 1_200, 10_000, confidence=0.95)
+    assert (newcombe.low, newcombe.high) == pytest.approx((tango.low, tango.high), abs=2e-4)
+
+
 def test_outcomes_and_counts_give_one_answer():
     a = np.array([1, 1, 1, 0, 0, 1, 1, 0], dtype=bool)
     b = np.array([1, 0, 0, 1, 0, 1, 0, 0], dtype=bool)
@@ -96,24 +130,58 @@ def test_nothing_is_known_without_rows():
     assert paired_mean(np.array([2.0]), confidence=0.95).high == math.inf
 
 
-def test_paired_mean_agrees_with_scipy():
-    a, b = np.random.default_rng(0).normal(size=(2, 80))
-    theirs = stats.ttest_rel(a, b)
+def test_symmetric_differences_are_compared_by_students_t():
+    half = np.abs(np.random.default_rng(0).normal(size=40))
+    shifted = np.concatenate((half, -half)) + 0.1
+    theirs = stats.ttest_1samp(shifted, 0)
     bounds = theirs.confidence_interval(0.9)
-    found = paired_mean(a - b, confidence=0.9)
+    found = paired_mean(shifted, confidence=0.9)
     assert (found.p_value, found.low, found.high) == pytest.approx(
         (theirs.pvalue, bounds.low, bounds.high), rel=1e-9
     )
     # The confidence that a - b is positive is the p-value of the test that it is not.
-    assert found.p_better == pytest.approx(stats.ttest_rel(a, b, alternative="less").pvalue, rel=1e-9)
+    less = stats.ttest_1samp(shifted, 0, alternative="less").pvalue
+    assert found.p_better == pytest.approx(less, rel=1e-9)
 
 
-def test_moments_of_groups_give_one_result_each():
-    mean, variance, n = np.array([0.5, 0.0, 1.0]), np.array([2.0, 0.0, 0.0]), np.array([30, 10, 1])
-    first, second, third = paired_mean_from_moments(mean, variance, n, confidence=0.95)
-    assert first == paired_mean_from_moments(0.5, 2.0, 30, confidence=0.95)
-    assert (second.low, second.high, second.p_value) == (0, 0, 1)
-    assert third.high == math.inf
+def test_no_interval_is_inside_students():
+    rng = np.random.default_rng(3)
+    for draw in (rng.normal, rng.exponential, rng.lognormal, lambda size: rng.standard_t(2, size)):
+        for n in (2, 3, 10, 200):
+            values = draw(size=n)
+            student = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+            found = paired_mean(values, confidence=0.95)
+            rounding = 1e-9 * (student.high - student.low)
+            assert found.low <= student.low + rounding
+            assert found.high >= student.high - rounding
+
+
+@pytest.mark.parametrize("n", [3, 20, 40_000])
+def test_moments_and_rows_give_one_answer(n):
+    values = np.random.default_rng(n).exponential(size=n) - 0.7
+    third = float(((values - values.mean()) ** 3).mean())
+    moments = paired_mean_from_moments(values.mean(), values.var(ddof=1), n, third=third, confidence=0.95)
+    found = paired_mean(values, confidence=0.95)
+    assert (found.low, found.high, found.p_value) == pytest.approx(
+        (moments.low, moments.high, moments.p_value), rel=1e-9
+    )
+
+
+def test_the_order_of_rows_does_not_matter():
+    rng = np.random.default_rng(4)
+    values = rng.lognormal(0, 2, size=50_000) - 7
+    found, shuffled = (paired_mean(each, confidence=0.95) for each in (values, rng.permutation(values)))
+    assert (shuffled.low, shuffled.high, shuffled.p_value) == pytest.approx(
+        (found.low, found.high, found.p_value), rel=1e-12
+    )
+
+
+@pytest.mark.parametrize("scale", [1e-130, 1e-200, 1e120])
+def test_numbers_at_the_end_of_their_range_are_compared_all_the_same(scale):
+    values = (np.random.default_rng(5).exponential(size=30) - 0.9) * scale
+    found = paired_mean(values, confidence=0.95)
+    assert found.low <= values.mean() <= found.high
+    assert 0 <= found.p_value <= 1
 
 
 def test_a_constant_difference_is_certain():
@@ -123,6 +191,7 @@ def test_a_constant_difference_is_certain():
 
 def test_negation_is_the_comparison_the_other_way_round():
     a, b = np.random.default_rng(1).normal(size=(2, 50))
+    a = np.exp(a)
     forth, back = paired_mean(a - b, confidence=0.95), paired_mean(b - a, confidence=0.95)
     assert -forth == back
     assert forth.p_better == pytest.approx(1 - back.p_better)

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from tidegate.stats.intervals import mean_t, t_p_value
+from tidegate.stats.intervals import wilson
 from tidegate.stats.results import (
     BoolArray,
     FloatArray,
-    IntArray,
     Interval,
     Intervals,
     PairedResult,
@@ -20,9 +19,12 @@ from tidegate.stats.results import (
     tail,
     unknown,
 )
+from tidegate.stats.studentised import asymmetry, skewed_t_interval, skewed_t_p_value
 
 PROPORTION = "McNemar mid-p, Tango interval"
-MEAN = "paired t"
+MEAN = "paired t, corrected for skewness"
+
+_BLOCK = 16_384
 
 
 def mcnemar(b: int, c: int, *, exact: bool = False) -> float:
@@ -89,6 +91,44 @@ def _bisect(low: FloatArray, high: FloatArray, too_low: Callable[[FloatArray], B
     return low
 
 
+def newcombe_paired_interval(a: int, b: int, c: int, d: int, *, confidence: float) -> Interval:
+    """Interval of a paired difference (b - c) / n from Wilson's intervals of both shares (Newcombe, 1998, method 10).
+
+    Closed form, and about as long as Tango's. That one is the default: it needs the discordant rows and n
+    alone, and misses evenly. Where rows differ in one direction, 2% against 0.2% of 1,000, this one lies
+    wholly below the truth 4.0% of the time and wholly above it 0.9%, where Tango's is at 2.4% and 2.3%.
+
+    Args:
+        a: rows that both models have right.
+        b: rows that only the first has right.
+        c: rows that only the second has right.
+        d: rows that neither has right; at least one row in all.
+        confidence: of the two-sided interval.
+    """
+    n = a + b + c + d
+    first, second = (a + b) / n, (a + c) / n
+    of_first, of_second = (wilson(right, n, confidence=confidence) for right in (a + b, a + c))
+    below, above = first - of_first.low, of_first.high - first
+    other_below, other_above = second - of_second.low, of_second.high - second
+    phi = _corrected_phi(a, b, c, d)
+    # The sum of squares is never negative but for rounding: phi is at most one.
+    down = below**2 - 2 * phi * below * other_above + other_above**2
+    up = above**2 - 2 * phi * above * other_below + other_below**2
+    estimate = (b - c) / n
+    return Interval(estimate - math.sqrt(max(down, 0.0)), estimate + math.sqrt(max(up, 0.0)))
+
+
+def _corrected_phi(a: int, b: int, c: int, d: int) -> float:
+    """Correlation of two outcomes, a positive one corrected for continuity; 0 when one of them is constant."""
+    margins = (a + b) * (c + d) * (a + c) * (b + d)
+    if margins == 0:
+        return 0.0
+    product = a * d - b * c
+    if product > 0:
+        return max(product - (a + b + c + d) / 2, 0.0) / math.sqrt(margins)
+    return product / math.sqrt(margins)
+
+
 def proportion_difference(a_correct: BoolArray, b_correct: BoolArray, *, confidence: float) -> PairedResult:
     """Difference of two proportions on the same rows, from one outcome per row and model.
 
@@ -129,43 +169,51 @@ def proportion_difference_from_counts(
 
 
 def paired_mean(difference: NDArray[np.floating], *, confidence: float) -> PairedResult:
-    """Mean of per-row differences a - b by Student's paired t (1908).
+    """Mean of per-row differences a - b by Student's t, widened where their skewness asks for it.
 
-    Differences that are zero on every row give a zero-width interval, fewer than two rows an
-    infinite one.
+    See :func:`tidegate.stats.studentised.skewed_t_interval`. Differences that are zero on every row give
+    a zero-width interval, fewer than two rows an infinite one.
     """
     n = len(difference)
-    if n == 0:
-        return unknown(0.0, 0, MEAN)
-    variance = float(difference.var(ddof=1)) if n > 1 else 0.0
-    return paired_mean_from_moments(float(difference.mean()), variance, n, confidence=confidence)
+    if n < 2:
+        return unknown(float(difference[0]) if n else 0.0, n, MEAN)
+    mean = float(difference.mean())
+    squares, cubes = _powers(difference, mean)
+    return paired_mean_from_moments(mean, squares / (n - 1), n, third=cubes / n, confidence=confidence)
 
 
-@overload
-def paired_mean_from_moments(mean: float, variance: float, n: int, *, confidence: float) -> PairedResult: ...
-@overload
+def _powers(values: NDArray[np.floating], mean: float) -> tuple[float, float]:
+    """Sums of the squares and of the cubes about the mean, from blocks of rows that stay in the cache."""
+    squares = cubes = 0.0
+    for start in range(0, len(values), _BLOCK):
+        centred = values[start : start + _BLOCK] - mean
+        power = centred * centred
+        squares += float(power.sum())
+        # Cubes leave the range of floats first; without them there is Student's t.
+        with np.errstate(over="ignore", invalid="ignore"):
+            power *= centred
+            cubes += float(power.sum())
+    return squares, cubes
+
+
 def paired_mean_from_moments(
-    mean: FloatArray, variance: FloatArray, n: IntArray, *, confidence: float
-) -> list[PairedResult]: ...
-def paired_mean_from_moments(
-    mean: ArrayLike, variance: ArrayLike, n: ArrayLike, *, confidence: float
-) -> PairedResult | list[PairedResult]:
-    """As :func:`paired_mean`, from the mean, the sample variance (ddof 1) and the rows.
+    mean: float, variance: float, n: int, *, third: float = 0.0, confidence: float
+) -> PairedResult:
+    """As :func:`paired_mean`, from moments of the differences.
 
-    Scalars give one result, arrays of equal shape one per group.
+    Args:
+        mean: of the differences.
+        variance: their sample variance (ddof 1).
+        n: rows.
+        third: the mean cube about the mean; 0, as of a symmetric law, gives Student's paired t (1908).
+        confidence: of the two-sided interval.
     """
-    if np.ndim(mean):
-        groups = zip(*(np.asarray(each).tolist() for each in (mean, variance, n)), strict=True)
-        return [_paired_t(m, v, rows, confidence) for m, v, rows in groups]
-    return _paired_t(float(np.asarray(mean)), float(np.asarray(variance)), int(np.asarray(n)), confidence)
-
-
-def _paired_t(mean: float, variance: float, n: int, confidence: float) -> PairedResult:
     if n < 2:
         return unknown(mean, n, MEAN)
-    if mean == 0 and variance == 0:
-        return identical(n, MEAN)
-    bounds = mean_t(mean, variance, n, confidence=confidence)
+    if variance == 0:
+        return identical(n, MEAN) if mean == 0 else PairedResult(mean, mean, mean, 0.0, 0.0, MEAN, n)
     error = math.sqrt(variance / n)
-    p_value = t_p_value(mean / error, n - 1) if error else 0.0
+    bend = asymmetry(third, variance, n)
+    bounds = skewed_t_interval(mean, error, bend, n, confidence=confidence)
+    p_value = skewed_t_p_value(mean / error, bend, n)
     return PairedResult(mean, bounds.low, bounds.high, p_value, error, MEAN, n)
