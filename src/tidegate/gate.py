@@ -15,6 +15,7 @@ from tidegate.config import Check, CommandCheck, GateItem, MetricUse, MustPass, 
 from tidegate.discovery import Discovery, search
 from tidegate.errors import ConfigError
 from tidegate.findings import Finding
+from tidegate.metrics import dependent
 from tidegate.metrics.base import Estimate, finite_bounds
 from tidegate.metrics.binning import Period
 from tidegate.metrics.data import Groups, Predictions, canonical
@@ -231,7 +232,7 @@ def _judge_check(data: Predictions, check: Check) -> Sequence[CheckResult]:
         for groups in cut
         for where, estimate in zip(
             groups.slices,
-            check.definition.estimate(data, groups, check.options, confidence),
+            dependent.estimate(check.definition, data, groups, check.options, confidence),
             strict=True,
         )
     ]
@@ -244,7 +245,7 @@ def _for_all_of(data: Predictions, check: Check, cut: Sequence[Groups]) -> float
     points = (
         estimate
         for groups in cut
-        for estimate in check.definition.estimate(data, groups, check.options, None)
+        for estimate in dependent.estimate(check.definition, data, groups, check.options, None)
     )
     enough = sum(estimate.rows >= (check.min_rows or 1) for estimate in points)
     return 1 - (1 - check.confidence) / max(enough, 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, TypeVar
 
-from tidegate.config import Model, Retrain
+from tidegate.config import Check, Model, Retrain
 from tidegate.errors import ConfigError, UsageError
 from tidegate.forge import Actions, Forge, choose_forge
 from tidegate.git import Repository
@@ -112,13 +112,27 @@ class Context:
         return open_table(spec, sources=sources)
 
     def cannot_vouch(self) -> list[str]:
-        """What intervals rest on that may not hold, as warnings."""
-        if self.model.columns.cluster is None:
-            return []
-        return [
-            f"rows are treated as independent, but `columns.cluster: {self.model.columns.cluster}` says that they are"
-            " not: intervals may be too narrow, and verdicts too sure"
+        """What treats all rows as independent and alike although the config says that they are not, as warnings."""
+        names = self.model.columns
+        said = [
+            f"`columns.{part}: {name}`"
+            for part, name in (("cluster", names.cluster), ("weight", names.weight))
+            if name is not None
         ]
+        if not said:
+            return []
+        known = " and ".join(said)
+        if self.command == "drift-report":
+            return [
+                f"{known} count for performance alone: tests of columns take rows as independent and alike"
+            ]
+        if self.command == "evaluate-gate" and any(
+            isinstance(e, Check) and e.discover for e in self.model.gate
+        ):
+            return [
+                f"{known} count for checks, not for `discover:`, which takes rows as independent and alike"
+            ]
+        return []
 
     def need(self, name: str, value: T | None) -> T:
         """A key of the model's configuration, which the command cannot do without.

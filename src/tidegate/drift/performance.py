@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tidegate.metrics import METRICS
+from tidegate.metrics import METRICS, dependent
 from tidegate.metrics.base import finite_bounds
 from tidegate.metrics.data import Groups, Predictions
 from tidegate.stats.intervals import mover_difference
@@ -51,7 +51,8 @@ def realised_drop(
 ) -> Performance:
     """Compare a metric between two independent windows.
 
-    The interval combines those of both windows (Zou & Donner 2008).
+    The interval combines those of both windows (Zou & Donner 2008), in which clusters and weights are respected. A
+    cluster in both makes it too wide rather than too narrow.
 
     Args:
         metric: a metric without options.
@@ -62,7 +63,7 @@ def realised_drop(
     """
     definition = METRICS[metric]
     then, now = (
-        definition.estimate(data, Groups.everything(data.rows), {}, confidence)[0]
+        dependent.estimate(definition, data, Groups.everything(data.rows), {}, confidence)[0]
         for data in (reference, current)
     )
     if then.value is None or then.interval is None:

@@ -1,5 +1,6 @@
 """Calibration: do probabilities hold what they say? By bins of the score, and by Cox's regression."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,12 +18,13 @@ from tidegate.metrics.base import (
     Paired,
     needed,
 )
-from tidegate.metrics.cells import oriented
+from tidegate.metrics.cells import oriented, row_weights
 from tidegate.metrics.data import Groups, Predictions
 from tidegate.metrics.rows import SmoothMetric
 from tidegate.stats import calibration, cox
 from tidegate.stats.bootstrap import Statistic, row_bootstrap_paired, row_interval
 from tidegate.stats.calibration import ReliabilityTable
+from tidegate.stats.clustered import design_effect
 from tidegate.stats.results import Interval, Linearised
 
 
@@ -69,6 +71,31 @@ class Binned(Metric):
             )
         return Estimate(self.value(table), rows, interval)
 
+    def robust_interval(
+        self, data: Predictions, cluster: np.ndarray, options: Options, confidence: float
+    ) -> Interval | None:
+        """As its own interval, on a table of as many rows as the clusters and weights are worth.
+
+        Rao and Scott's (1981) correction by the mean design effect of the bins, or that of all their gaps together
+        where it is larger, as when a cluster lifts all bins at once. None where it has no formula.
+        """
+        if self.limits is None:
+            return None
+        right, score = _top(data)
+        bins, weight = int(options["bins"]), row_weights(data)
+        index = calibration.bin_index(score, bins=bins, binning=options["binning"])
+        gaps = _means(index, weight, right - score, bins)[index]
+        apart, together = right - score - gaps, np.zeros_like(index)
+        effect = max(
+            design_effect(apart, weight, cluster, index),
+            design_effect(apart, weight, cluster, together),
+            design_effect(apart * np.sign(gaps), weight, cluster, together),
+        )
+        if math.isinf(effect):
+            return Interval(-math.inf, math.inf)
+        scaled = weight * (data.rows / effect / weight.sum())
+        return self.limits(_weighted_table(right, score, index, scaled, bins), confidence=confidence)
+
     def compare(
         self,
         candidate: Predictions,
@@ -97,6 +124,11 @@ class Binned(Metric):
         whole = np.ones((1, rows))
         return oriented(result, self.sign, float(first(whole)[0]), float(second(whole)[0]), rows)
 
+    def of_weights(self, data: Predictions, options: Options) -> Statistic | None:
+        """See :meth:`Reweighted.of_weights`; edges at quantiles are those of the rows, whatever their weights."""
+        right, score = _top(data)
+        return self._statistic(right, score, options) if len(right) else None
+
     def _statistic(self, right: np.ndarray, score: np.ndarray, options: Options) -> Statistic:
         """The figure as a function of row weights, on the bins of these rows."""
         bins = int(options["bins"])
@@ -115,6 +147,33 @@ class Binned(Metric):
                 return self.of_sums(*sums)
 
         return statistic
+
+
+def _means(index: np.ndarray, weight: np.ndarray, values: np.ndarray, bins: int) -> np.ndarray:
+    """Weighted mean of each bin, shape (bins,); 0 in an empty one."""
+    sums, weights = (np.bincount(index, weights=each, minlength=bins) for each in (weight * values, weight))
+    return np.divide(sums, weights, out=np.zeros(bins), where=weights > 0)
+
+
+def _weighted_table(
+    right: np.ndarray, score: np.ndarray, index: np.ndarray, weight: np.ndarray, bins: int
+) -> ReliabilityTable:
+    """As :func:`tidegate.stats.calibration.reliability_table` of rows that count more than once, or less."""
+    mean_label, mean_score = (_means(index, weight, each, bins) for each in (right, score))
+    of_label, of_score = right - mean_label[index], score - mean_score[index]
+
+    def sums(values: np.ndarray) -> np.ndarray:
+        return np.bincount(index, weights=weight * values, minlength=bins)
+
+    return ReliabilityTable(
+        rows=np.bincount(index, weights=weight, minlength=bins),
+        mean_label=mean_label,
+        mean_score=mean_score,
+        squared_error=sums((score - right) ** 2),
+        expected_error=sums(score * (1 - score)),
+        score_variation=sums(of_score**2),
+        covariation=sums(of_score * of_label),
+    )
 
 
 def _top(data: Predictions) -> tuple[np.ndarray, np.ndarray]:
@@ -151,13 +210,14 @@ def _uncertainty(rows: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> np
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Cox(SmoothMetric):
+class Cox(SmoothMetric):
     """A coefficient of Cox's regression of the label on the logit of the score."""
 
     undefined: str = "the labels are of one class, or the score parts the classes without error"
     fit: Callable[[np.ndarray, np.ndarray], Linearised]
 
     def linearise(self, data: Predictions, options: Options) -> Linearised:
+        """See :meth:`Metric.linearise`; weights are left out, as its fit knows none."""
         label, score = needed(data.label), needed(data.score)
         # Where the likelihood is flat the order of its sums shows in the tenth digit: let the values decide it.
         order = np.lexsort((label, score))
@@ -203,14 +263,14 @@ METRICS: list[Metric] = [
         value=lambda table: calibration.brier_parts(table).uncertainty,
         of_sums=_uncertainty,
     ),
-    _Cox(
+    Cox(
         name="calibration_slope",
         tasks=BINARY,
         better="neither",
         parts=LABEL_AND_SCORE,
         fit=cox.calibration_slope,
     ),
-    _Cox(
+    Cox(
         name="calibration_intercept",
         tasks=BINARY,
         better="neither",

@@ -12,13 +12,15 @@ from tidegate.metrics.search import CellScan, Scan, Searchable, ShareScan
 from tidegate.stats.bootstrap import RESAMPLES, cell_interval, cell_paired
 from tidegate.stats.intervals import clopper_pearson, t_p_value, t_quantile, without_variation
 from tidegate.stats.paired import proportion_difference_from_counts
-from tidegate.stats.results import Interval, PairedResult
+from tidegate.stats.results import FloatArray, Interval, Linearised, PairedResult
 
 Cells = np.ndarray
 """Counts, shape (..., K, K): label by prediction."""
 # Only the spread of the draws is used: 999 give it within 2%, and with many classes more would take minutes.
 _FEWEST_RESAMPLES = 999
 _CELL_DRAWS = 1_000_000
+_CELLS_AT_ONCE = 4_000_000
+_STEP = 1e-30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +49,13 @@ class CellMetric(Searchable, Metric):
         """See :attr:`Metric.extent`."""
         return self.lowest, 1.0
 
+    def coded(self, data: Predictions, options: Options) -> Predictions:
+        """The rows with labels and predictions as it tells them apart."""
+        return data
+
     def scan(self, data: Predictions, options: Options) -> Scan:
         """See :meth:`Searchable.scan`; shares are tested exactly."""
+        data = self.coded(data, options)
         k = len(data.classes)
         cells = needed(data.label).astype(np.int64) * k + needed(data.prediction)
         if self.proportion is None:
@@ -59,10 +66,42 @@ class CellMetric(Searchable, Metric):
         good, bad = counts & hit, counts & ~hit
         return ShareScan(good[cells], bad[cells]) if self.sign > 0 else ShareScan(bad[cells], good[cells])
 
+    def linearise(self, data: Predictions, options: Options) -> Linearised:
+        """See :meth:`Metric.linearise`; the influence of a row is that of its cell."""
+        cell, cells = self._weighted_cells(data, options)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            value = float(self.value(cells))
+            if math.isnan(value):
+                return Linearised(math.nan, np.zeros(data.rows))
+            return Linearised(value, cells.sum() * self._derivatives(cells)[cell])
+
+    def _derivatives(self, cells: Cells) -> FloatArray:
+        """By the weight of each cell, shape (K * K,): exact to rounding, by a complex step (Squire & Trapp, 1998)."""
+        return _of_each(cells, lambda one: np.imag(self.value(cells + 1j * _STEP * one)) / _STEP)
+
+    def stands_on(self, data: Predictions, options: Options) -> np.ndarray:
+        """Which rows it stands on, shape (n,)."""
+        cell, cells = self._weighted_cells(data, options)
+        return _of_each(cells, self.support)[cell] > 0
+
+    def one_row(self, data: Predictions, options: Options, rows: float) -> float:
+        """The most that another prediction for one row could change, of so many rows that are as these are."""
+        _, cells = self._weighted_cells(data, options)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return self._one_row(cells * (rows / cells.sum()))
+
+    def _weighted_cells(self, data: Predictions, options: Options) -> tuple[np.ndarray, Cells]:
+        """The cell of each row, shape (n,), and the weights of all, shape (K, K)."""
+        data = self.coded(data, options)
+        k = len(data.classes)
+        cell = needed(data.label).astype(np.int64) * k + needed(data.prediction)
+        return cell, np.bincount(cell, weights=row_weights(data), minlength=k * k).reshape(k, k)
+
     def estimate(
         self, data: Predictions, groups: Groups, options: Options, confidence: float | None
     ) -> list[Estimate]:
         """See :meth:`Metric.estimate`; shares get exact intervals, the rest a bootstrap of the cells."""
+        data = self.coded(data, options)
         k = len(data.classes)
         cells = count_cells(groups, [needed(data.label), needed(data.prediction)], k)
         supports = self.support(cells)
@@ -109,6 +148,7 @@ class CellMetric(Searchable, Metric):
         confidence: float,
     ) -> list[Paired]:
         """See :meth:`Metric.compare`; paired proportions where both share the support, else a bootstrap."""
+        candidate, production = self.coded(candidate, options), self.coded(production, options)
         k = len(candidate.classes)
         first, second = needed(candidate.prediction), needed(production.prediction)
         same = bool(np.array_equal(first, second))
@@ -199,6 +239,22 @@ def not_narrower(result: PairedResult, one_row: float, confidence: float) -> Pai
         p_value=t_p_value(result.estimate / error, math.inf),
         standard_error=error,
     )
+
+
+def _of_each(cells: Cells, of: Callable[[Cells], np.ndarray]) -> FloatArray:
+    """What comes of one row in each occupied cell by itself, shape (K * K,)."""
+    found = np.zeros(cells.size)
+    occupied = np.flatnonzero(cells)
+    for some in np.array_split(occupied, math.ceil(len(occupied) * cells.size / _CELLS_AT_ONCE)):
+        one = np.zeros((len(some), cells.size))
+        one[np.arange(len(some)), some] = 1
+        found[some] = of(one.reshape(-1, *cells.shape))
+    return found
+
+
+def row_weights(data: Predictions) -> np.ndarray:
+    """How much each row counts, shape (n,): all 1 where the table does not say."""
+    return np.ones(data.rows) if data.weight is None else data.weight
 
 
 def count_cells(groups: Groups, codes: list[np.ndarray], k: int) -> np.ndarray:

@@ -13,17 +13,14 @@ from tidegate.metrics.base import (
     CLASSES,
     LABEL_AND_PREDICTION,
     LABEL_AND_SCORE,
-    Estimate,
     Metric,
     Options,
-    Paired,
     needed,
 )
 from tidegate.metrics.cells import CellMetric, Cells
-from tidegate.metrics.data import Groups, Predictions, canonical
+from tidegate.metrics.data import Predictions, canonical
 from tidegate.metrics.ranking import AveragePrecision, RocAuc
 from tidegate.metrics.rows import RowMean
-from tidegate.metrics.search import Scan
 
 PerClass = Callable[[Cells], np.ndarray]
 _EPSILON = float(np.finfo(np.float64).eps)
@@ -98,8 +95,9 @@ def _balanced_accuracy(cells: Cells) -> np.ndarray:
 
 def _matthews(cells: Cells) -> np.ndarray:
     """Correlation of label and prediction (Gorodkin 2004); 0 where one of them is constant, as in scikit-learn."""
-    total = _all_rows(cells).astype(np.float64)
-    labels, predicted = _label_counts(cells).astype(np.float64), _predicted_counts(cells).astype(np.float64)
+    # Squares of counts would overflow as integers; weights may be complex, see `CellMetric.linearise`.
+    cells = cells * 1.0
+    total, labels, predicted = _all_rows(cells), _label_counts(cells), _predicted_counts(cells)
     together = _diagonal(cells) * total - (labels * predicted).sum(axis=-1)
     spread = (total**2 - (labels**2).sum(axis=-1)) * (total**2 - (predicted**2).sum(axis=-1))
     return np.where(total > 0, np.where(spread > 0, together / np.sqrt(spread), 0.0), np.nan)
@@ -107,7 +105,7 @@ def _matthews(cells: Cells) -> np.ndarray:
 
 def _kappa(cells: Cells) -> np.ndarray:
     """Agreement beyond chance (Cohen 1960); it does not exist where chance alone agrees everywhere."""
-    total = _all_rows(cells).astype(np.float64)
+    total = _all_rows(cells) * 1.0
     by_chance = (_label_counts(cells) / total[..., None] * _predicted_counts(cells)).sum(axis=-1)
     return 1 - (total - _diagonal(cells)) / (total - by_chance)
 
@@ -140,27 +138,9 @@ class OfClass(CellMetric):
 
     defaults: Mapping[str, Any] = field(default_factory=lambda: {"class": None})
 
-    def estimate(
-        self, data: Predictions, groups: Groups, options: Options, confidence: float | None
-    ) -> list[Estimate]:
-        """See :meth:`Metric.estimate`."""
-        return super().estimate(against_rest(data, options), groups, options, confidence)
-
-    def compare(
-        self,
-        candidate: Predictions,
-        production: Predictions,
-        groups: Groups,
-        options: Options,
-        confidence: float,
-    ) -> list[Paired]:
-        """See :meth:`Metric.compare`."""
-        one, other = against_rest(candidate, options), against_rest(production, options)
-        return super().compare(one, other, groups, options, confidence)
-
-    def scan(self, data: Predictions, options: Options) -> Scan:
-        """See :meth:`Searchable.scan`."""
-        return super().scan(against_rest(data, options), options)
+    def coded(self, data: Predictions, options: Options) -> Predictions:
+        """See :meth:`CellMetric.coded`."""
+        return against_rest(data, options)
 
 
 def against_rest(data: Predictions, options: Options) -> Predictions:

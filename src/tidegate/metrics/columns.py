@@ -101,7 +101,7 @@ class DuplicateShare(ColumnMean):
         self, data: Predictions, groups: Groups, options: Options, confidence: float | None
     ) -> list[Estimate]:
         """See :meth:`Metric.estimate`."""
-        return self._within(groups).estimate(data, groups, options, confidence)
+        return self.within(groups).estimate(data, groups, options, confidence)
 
     def compare(
         self,
@@ -112,9 +112,10 @@ class DuplicateShare(ColumnMean):
         confidence: float,
     ) -> list[Paired]:
         """See :meth:`Metric.compare`."""
-        return self._within(groups).compare(candidate, production, groups, options, confidence)
+        return self.within(groups).compare(candidate, production, groups, options, confidence)
 
-    def _within(self, groups: Groups) -> RowMean:
+    def within(self, groups: Groups) -> RowMean:
+        """See :meth:`RowMean.within`."""
         return RowMean(
             name=self.name,
             tasks=self.tasks,

@@ -8,16 +8,18 @@ import numpy as np
 
 from tidegate.errors import ConfigError
 from tidegate.metrics.base import ALL_TASKS, Estimate, Metric, Options, Paired, Part, needed
+from tidegate.metrics.cells import row_weights
 from tidegate.metrics.data import Groups, Performance, Predictions
 from tidegate.metrics.quantiles import RowQuantile, estimate_quantile, quantile, weighted_quantile
 from tidegate.metrics.rows import RowMean
 from tidegate.metrics.search import Scan
-from tidegate.stats.bootstrap import row_interval
+from tidegate.stats.bootstrap import Statistic, row_interval
 from tidegate.stats.intervals import clopper_pearson, mean_t
-from tidegate.stats.results import Interval
+from tidegate.stats.results import Interval, Linearised
 
 _WHOLE = "it is known for the model as a whole, not for slices"
 _MILLISECONDS = 1_000
+_SMALLEST = np.finfo(np.float64).tiny
 
 
 def _whole(groups: Groups, result: Estimate) -> list[Estimate]:
@@ -54,6 +56,10 @@ class Latency(RowQuantile):
         problem = "" if known is not None else "no latency was measured"
         return _whole(groups, _measured(known, measured, problem=problem))
 
+    def of_weights(self, data: Predictions, options: Options) -> Statistic | None:
+        """See :meth:`Reweighted.of_weights`; None where it was measured of the model as a whole."""
+        return super().of_weights(data, options) if data.latency is not None else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyRatio(Metric):
@@ -73,6 +79,22 @@ class LatencyRatio(Metric):
             problem = "latency of production, measured interleaved, is not there"
             return _whole(groups, Estimate(None, 0, problem=problem))
         return _whole(groups, self._ratio(measured.latency, measured.production_latency, confidence))
+
+    def of_weights(self, data: Predictions, options: Options) -> Statistic | None:
+        """See :meth:`Reweighted.of_weights`; None where it was measured of the model as a whole."""
+        a, b = data.latency, data.production_latency
+        if a is None or b is None:
+            return None
+        known = np.flatnonzero(~(np.isnan(a) | np.isnan(b)))
+        first, second = (weighted_quantile(values[known], self.share) for values in (a, b))
+
+        def ratio(weights: np.ndarray) -> np.ndarray:
+            below = second(weights[:, known])
+            return np.divide(
+                first(weights[:, known]), below, out=np.full(below.shape, np.nan), where=below > 0
+            )
+
+        return ratio
 
     def _ratio(self, a: np.ndarray, b: np.ndarray, confidence: float | None) -> Estimate:
         known = ~(np.isnan(a) | np.isnan(b))
@@ -128,6 +150,10 @@ class ServiceMean(RowMean):
             return super().estimate(data, groups, options, confidence)
         return _whole(groups, self.measured(_performance(data), confidence))
 
+    def linearise(self, data: Predictions, options: Options) -> Linearised | None:
+        """See :meth:`Metric.linearise`; None of the model as a whole."""
+        return super().linearise(data, options) if getattr(data, self.part) is not None else None
+
     def scan(self, data: Predictions, options: Options) -> Scan:
         """See :meth:`Searchable.scan`."""
         if getattr(data, self.part) is None:
@@ -168,6 +194,19 @@ class Throughput(Metric):
                 return _whole(groups, Estimate(None, 0, problem="no throughput was measured"))
             return _whole(groups, _rate(measured.latency, confidence))
         return [_rate(data.latency[rows], confidence) for rows in groups.members]
+
+    def linearise(self, data: Predictions, options: Options) -> Linearised | None:
+        """See :meth:`Metric.linearise`; None of the model as a whole."""
+        if data.latency is None or _performance(data).throughput is not None:
+            return None
+        weight = np.where(np.isnan(data.latency), 0.0, row_weights(data))
+        latency = np.nan_to_num(data.latency)
+        mean = float(weight @ latency) / max(float(weight.sum()), _SMALLEST)
+        if mean <= 0 or not math.isfinite(_MILLISECONDS / mean):
+            return Linearised(math.nan, np.zeros(data.rows))
+        share = float(weight.sum()) / float(row_weights(data).sum())
+        moved = np.where(np.isnan(data.latency), 0.0, latency - mean) / share
+        return Linearised(_MILLISECONDS / mean, -_MILLISECONDS / mean**2 * moved)
 
     def compare(
         self,

@@ -17,6 +17,7 @@ from tidegate.metrics.base import (
 from tidegate.metrics.cells import count_cells
 from tidegate.metrics.data import Groups, Predictions
 from tidegate.metrics.gaps import Both, Family, GroupGap
+from tidegate.metrics.weighted_gaps import independent, weighted_both, weighted_family
 from tidegate.stats.contrasts import Estimates, means, shares
 from tidegate.stats.intervals import mean_t
 from tidegate.stats.results import Intervals
@@ -37,8 +38,17 @@ class RateGap(GroupGap):
 
     def families(self, data: Predictions, groups: Groups) -> list[Family]:
         """See :meth:`GroupGap.families`."""
+        if not independent(data):
+            return [weighted_family(data, groups, *self._rows(data, rate), share=True) for rate in self.rates]
         cells = count_cells(groups, [self._label(data), needed(data.prediction)], 2)
         return [_share_family(hits(cells), trials(cells)) for hits, trials in self.rates]
+
+    def _rows(self, data: Predictions, rate: tuple[Counts, Counts]) -> tuple[np.ndarray, np.ndarray]:
+        """Of each row whether it is a success, and whether it is a trial, both (n,)."""
+        each = np.eye(4).reshape(4, 2, 2)
+        cell = self._label(data) * 2 + needed(data.prediction)
+        hit, counted = (of(each) > 0 for of in rate)
+        return hit[cell].astype(np.float64), counted[cell]
 
     def _label(self, data: Predictions) -> np.ndarray:
         return needed(data.label) if "label" in self.parts else np.zeros(data.rows, dtype=np.int32)
@@ -46,11 +56,15 @@ class RateGap(GroupGap):
     def both(self, candidate: Predictions, production: Predictions, groups: Groups) -> Both:
         """See :meth:`GroupGap.both`; from the joint cells of label and both predictions."""
         first, second = needed(candidate.prediction), needed(production.prediction)
+        same = bool(np.array_equal(first, second))
+        if not independent(candidate):
+            pairs = [tuple(self._rows(data, rate) for data in (candidate, production)) for rate in self.rates]
+            return weighted_both(candidate, groups, pairs, same=same, share=True)
         joint = count_cells(groups, [self._label(candidate), first, second], 2)
         found = [_two_shares(joint, hits, trials) for hits, trials in self.rates]
-        same = bool(np.array_equal(first, second))
         figures, others, covariances, supports = (np.stack(parts) for parts in zip(*found, strict=True))
-        return Both(figures, others, covariances, supports, same=same, exact=True)
+        freedom = np.full(supports.shape, np.inf)
+        return Both(figures, others, covariances, supports, freedom, same=same)
 
 
 def _two_shares(joint: np.ndarray, hits: Counts, trials: Counts) -> tuple[np.ndarray, ...]:
@@ -98,6 +112,9 @@ class MeanGap(GroupGap):
     def families(self, data: Predictions, groups: Groups) -> list[Family]:
         """See :meth:`GroupGap.families`."""
         values, inside = self.values(data), groups.codes >= 0
+        if not independent(data):
+            counted = np.ones(data.rows, dtype=bool)
+            return [weighted_family(data, groups, values, counted, share=self.share, root=self.root)]
         codes, inner = groups.codes[inside], values[inside]
         rows = np.bincount(codes, minlength=groups.count)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -116,6 +133,11 @@ class MeanGap(GroupGap):
     def both(self, candidate: Predictions, production: Predictions, groups: Groups) -> Both:
         """See :meth:`GroupGap.both`."""
         a, b = self.values(candidate), self.values(production)
+        same = bool(np.array_equal(a, b))
+        if not independent(candidate):
+            counted = np.ones(candidate.rows, dtype=bool)
+            pair_of = ((a, counted), (b, counted))
+            return weighted_both(candidate, groups, [pair_of], same=same, share=self.share, root=self.root)
         inside = groups.codes >= 0
         codes, pair = groups.codes[inside], (a[inside], b[inside])
         rows = np.bincount(codes, minlength=groups.count)
@@ -137,8 +159,8 @@ class MeanGap(GroupGap):
                 spread += np.eye(2)[:, :, None] / rows**2
         covariance = np.moveaxis(spread, -1, 0)
         first, second = means_of
-        same = bool(np.array_equal(a, b))
-        return Both(first[None], second[None], covariance[None], rows[None], same=same, exact=self.share)
+        freedom = np.full(rows.shape, np.inf) if self.share else rows - 1.0
+        return Both(first[None], second[None], covariance[None], rows[None], freedom[None], same=same)
 
 
 def _roots(mean: np.ndarray, variance: np.ndarray, rows: np.ndarray) -> Estimates:

@@ -42,16 +42,16 @@ class Both:
         first, second: of candidate and production, shape (families, groups).
         covariance: of both figures of a group, shape (families, groups, 2, 2).
         support: the rows that both stand on, the fewer of both, shape (families, groups).
+        freedom: degrees of freedom of the covariances, infinite for those of shares, shape (families, groups).
         same: the models said the same of every row.
-        exact: the covariances are those of shares, not estimated.
     """
 
     first: np.ndarray
     second: np.ndarray
     covariance: np.ndarray
     support: np.ndarray
+    freedom: np.ndarray
     same: bool
-    exact: bool
 
     def part(self, start: int, count: int) -> "Both":
         """Some of the groups."""
@@ -62,6 +62,7 @@ class Both:
             second=self.second[chosen],
             covariance=self.covariance[chosen],
             support=self.support[chosen],
+            freedom=self.freedom[chosen],
         )
 
 
@@ -156,7 +157,7 @@ class GroupGap(Metric):
             return Paired(or_none(a), or_none(b), rows, problem=problem)
         if both.same:
             return oriented(identical(rows, METHOD), self.sign, a, b, rows)
-        freedom = math.inf if both.exact else float(both.support[kept].min()) - 1
+        freedom = float(both.freedom[kept].min())
         groups = TwoModels(first, second, both.covariance, freedom)
         result = gap_difference(groups, kind=self.kind, confidence=confidence, rows=rows)
         return oriented(result, self.sign, a, b, rows)

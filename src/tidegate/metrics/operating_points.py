@@ -75,6 +75,15 @@ class OperatingPoint(Metric):
         """See :meth:`Metric.compare`; each model at a threshold of its own."""
         return self._under(options).compare(candidate, production, groups, options, confidence)
 
+    def of_weights(self, data: Predictions, options: Options) -> Statistic | None:
+        """See :meth:`Reweighted.of_weights`."""
+        return self._under(options).statistic(data)
+
+    @property
+    def extent(self) -> tuple[float, float] | None:
+        """See :attr:`Metric.extent`."""
+        return 0.0, 1.0
+
     def _under(self, options: Options) -> _AtCondition:
         return _AtCondition(
             name=self.name,

@@ -12,12 +12,16 @@ from tidegate.stats.bootstrap import Statistic, row_bootstrap_paired
 from tidegate.stats.intervals import quantile_order_statistics
 from tidegate.stats.results import Interval
 
+_ROUNDING = 1e-6
 _NO_ROWS = "there are no rows with a value"
 
 
 @dataclass(frozen=True, kw_only=True)
 class RowQuantile(Metric):
     """A quantile of a number per row, by linear interpolation as in numpy.
+
+    With weights it is the inverse of the weighted distribution function, interpolated the same way: the weights, of
+    mean 1, take the place of ones in the cumulative ranks. Equal weights give the quantile without any.
 
     Attributes:
         values: the number of each row, shape (n,); NaN leaves the row out.
@@ -56,6 +60,13 @@ class RowQuantile(Metric):
             for rows in (members[known[members]] for members in groups.members)
         ]
 
+    def of_weights(self, data: Predictions, options: Options) -> Statistic | None:
+        """See :meth:`Reweighted.of_weights`."""
+        values = self.values(data, options)
+        known = np.flatnonzero(~np.isnan(values))
+        statistic = weighted_quantile(values[known], self.share_of(options))
+        return lambda weights: statistic(weights[:, known])
+
     def _compare(self, a: np.ndarray, b: np.ndarray, share: float, confidence: float) -> Paired:
         if len(a) == 0:
             return Paired(None, None, 0, problem=_NO_ROWS)
@@ -92,19 +103,24 @@ def quantile(ordered: np.ndarray, share: float) -> float:
 
 
 def weighted_quantile(values: np.ndarray, share: float) -> Statistic:
-    """The quantile of repeated rows as a function of how often each is repeated, shape (k, n) to (k,)."""
+    """The quantile of rows that count more than once, or less, as a function of how much; shape (k, n) to (k,)."""
     order = np.argsort(values, kind="stable")
     ordered, last = values[order], len(values) - 1
 
     def statistic(weights: np.ndarray) -> np.ndarray:
+        if len(ordered) == 0:
+            return np.full(len(weights), np.nan)
         upto = np.cumsum(weights[:, order], axis=1)
         total = upto[:, -1]
-        position = share * (total - 1)
+        position = np.maximum(share * (total - 1), 0.0)
         low = np.floor(position)
-        # The value ranked r (from 0) is the first whose cumulative weight exceeds r.
+        # The value ranked r (from 0) is the first whose cumulative weight exceeds r, by more than rounding does.
         below, above = (
             np.array(
-                [np.searchsorted(row, rank, side="right") for row, rank in zip(upto, ranks, strict=True)]
+                [
+                    np.searchsorted(row, rank + _ROUNDING, side="right")
+                    for row, rank in zip(upto, ranks, strict=True)
+                ]
             )
             for ranks in (low, low + 1)
         )

@@ -6,10 +6,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from tidegate.errors import DataError
 from tidegate.metrics.base import EMPTY_SLICE, QUERIES, Estimate, Metric, Options, Paired, Part, needed
+from tidegate.metrics.cells import row_weights
 from tidegate.metrics.data import Groups, Predictions
-from tidegate.metrics.rows import RowMean
+from tidegate.metrics.rows import KnownMean, RowMean
 from tidegate.stats import ranked
+from tidegate.stats.results import Linearised
 
 _PARTS: frozenset[Part] = frozenset({"query", "label", "score"})
 Result = TypeVar("Result", Estimate, Paired)
@@ -34,7 +37,7 @@ class QueryMean(Metric):
         rows, codes, of_queries = _by_slice(data, groups)
         values = self._values(data, rows, codes, options)
         found = self._mean(lambda _: values).estimate(data, of_queries, options, confidence)
-        return [_explained(one, len(items)) for one, items in zip(found, groups.members, strict=True)]
+        return [explained(one, len(items)) for one, items in zip(found, groups.members, strict=True)]
 
     def compare(
         self,
@@ -49,7 +52,40 @@ class QueryMean(Metric):
         a, b = (self._values(data, rows, codes, options) for data in (candidate, production))
         mean = self._mean(lambda data: a if data is candidate else b)
         found = mean.compare(candidate, production, of_queries, options, confidence)
-        return [_explained(one, len(items)) for one, items in zip(found, groups.members, strict=True)]
+        return [explained(one, len(items)) for one, items in zip(found, groups.members, strict=True)]
+
+    def linearise(self, data: Predictions, options: Options) -> Linearised:
+        """See :meth:`Metric.linearise`; that of a query is spread over its items.
+
+        Raises:
+            DataError: as in :meth:`by_query`.
+        """
+        queries = self.by_query(data, Groups.everything(data.rows), options)
+        found = queries.mean.mean(queries.data, {})
+        items = np.bincount(queries.codes)
+        weight = row_weights(data).sum() / row_weights(queries.data).sum()
+        return Linearised(found.value, (found.influence * weight / items)[queries.codes])
+
+    def by_query(self, data: Predictions, groups: Groups, options: Options) -> "Queries":
+        """The queries of each slice as rows of which it is the mean; one weighs as much as its items on average.
+
+        Raises:
+            DataError: the items of a query are of several clusters.
+        """
+        rows, codes, of_queries = _by_slice(data, groups)
+        count = len(of_queries.codes)
+        weight = None
+        if data.weight is not None:
+            weight = np.bincount(codes, weights=data.weight[rows], minlength=count) / np.bincount(codes)
+        each = Predictions(
+            task=data.task,
+            rows=count,
+            cluster=_cluster_of_each(data.cluster[rows], codes, count) if data.cluster is not None else None,
+            weight=weight,
+        )
+        values = self._values(data, rows, codes, options)
+        mean, each = self._mean(lambda _: values).known(each, of_queries, {})
+        return Queries(each, of_queries, codes, mean)
 
     def _values(self, data: Predictions, rows: np.ndarray, codes: np.ndarray, options: Options) -> np.ndarray:
         in_order = ranked.rank_items(codes, needed(data.label)[rows], needed(data.score)[rows])
@@ -65,7 +101,37 @@ class QueryMean(Metric):
         )
 
 
-def _explained(result: Result, items: int) -> Result:
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """The queries of the slices of a table.
+
+    Attributes:
+        data: one row for each query of each slice.
+        groups: its slices.
+        codes: shape (n,), the row in `data` of each item that is in a slice.
+        mean: what is the mean over them.
+    """
+
+    data: Predictions
+    groups: Groups
+    codes: np.ndarray
+    mean: KnownMean
+
+
+def _cluster_of_each(cluster: np.ndarray, codes: np.ndarray, count: int) -> np.ndarray:
+    """The cluster of each query, shape (count,)."""
+    found = np.zeros(count, dtype=cluster.dtype)
+    found[codes] = cluster
+    split = len(np.unique(codes[found[codes] != cluster]))
+    if split:
+        raise DataError(
+            f"of the queries {split:,} hold items of more than one cluster: a query is judged as a whole, so let"
+            " `columns.cluster:` name a column that is the same for all items of a query, or leave it out"
+        )
+    return found
+
+
+def explained(result: Result, items: int) -> Result:
     """A missing value is one of queries, not of rows."""
     return replace(result, problem=_NONE_RELEVANT if items else EMPTY_SLICE) if result.problem else result
 

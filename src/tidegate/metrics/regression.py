@@ -42,15 +42,17 @@ def _pinball(data: Predictions, options: Options) -> np.ndarray:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _MaxError(SliceMetric):
+class MaxError(SliceMetric):
     """The largest absolute error; a sample says nothing about how much larger others are, so it has no interval."""
 
     undefined: str = "there are no rows"
 
     def estimate_rows(self, data: Predictions, confidence: float | None) -> Estimate:
+        """See :meth:`SliceMetric.estimate_rows`."""
         return Estimate(float(np.abs(_errors(data)).max()), data.rows)
 
     def compare_rows(self, candidate: Predictions, production: Predictions, confidence: float) -> Paired:
+        """See :meth:`SliceMetric.compare_rows`."""
         a, b = (float(np.abs(_errors(data)).max()) for data in (candidate, production))
         problem = "the largest error of a sample has no interval: compare a quantile of the error"
         return Paired(a, b, candidate.rows, problem=problem)
@@ -63,7 +65,7 @@ class _RootMeanSquaredError(SmoothMetric):
 
     def linearise(self, data: Predictions, options: Options) -> Linearised:
         squares = _errors(data) ** 2
-        mean = float(squares.mean())
+        mean = float(np.average(squares, weights=data.weight))
         root = math.sqrt(mean)
         return Linearised(root, (squares - mean) / (2 * root) if root else np.zeros(data.rows))
 
@@ -77,8 +79,8 @@ class _R2(SmoothMetric):
         # Rounding gives most constants a tiny variance.
         if label.min() == label.max():
             return Linearised(math.nan, np.zeros(data.rows))
-        squares, deviations = _errors(data) ** 2, (label - label.mean()) ** 2
-        error, variance = float(squares.mean()), float(deviations.mean())
+        squares, deviations = _errors(data) ** 2, (label - np.average(label, weights=data.weight)) ** 2
+        error, variance = (float(np.average(each, weights=data.weight)) for each in (squares, deviations))
         if variance == 0 or not math.isfinite(error / variance):
             return Linearised(math.nan, np.zeros(data.rows))
         ratio = error / variance
@@ -123,7 +125,7 @@ METRICS: list[Metric] = [
         values=_absolute_error,
         share=0.5,
     ),
-    _MaxError(name="max_error", tasks=NUMBERS, better="lower", parts=LABEL_AND_PREDICTION),
+    MaxError(name="max_error", tasks=NUMBERS, better="lower", parts=LABEL_AND_PREDICTION),
     _RootMeanSquaredError(
         name="root_mean_squared_error", tasks=NUMBERS, better="lower", parts=LABEL_AND_PREDICTION
     ),

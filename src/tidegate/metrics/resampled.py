@@ -3,19 +3,35 @@
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from tidegate.metrics.base import Estimate, Paired, SliceMetric
+from tidegate.metrics.base import Estimate, Options, Paired, SliceMetric
 from tidegate.metrics.cells import oriented
 from tidegate.metrics.data import Predictions
 from tidegate.stats.bootstrap import Statistic, row_bootstrap_paired, row_interval
 from tidegate.stats.results import Interval
 
 
+@runtime_checkable
+class Reweighted(Protocol):
+    """A metric without influences, which any weights of the rows give a value."""
+
+    def of_weights(self, data: Predictions, options: Options) -> Statistic | None:
+        """Its value as a function of row weights, shape (k, n) to (k,), of mean 1 where all rows are there once.
+
+        NaN where it does not exist; None when it is not one of these rows.
+        """
+
+
 @dataclass(frozen=True, kw_only=True)
 class ResampledMetric(SliceMetric):
-    """A statistic that can be computed from integer row weights."""
+    """A statistic that can be computed from row weights."""
+
+    def of_weights(self, data: Predictions, options: Options) -> Statistic | None:
+        """See :meth:`Reweighted.of_weights`."""
+        return self.statistic(data)
 
     @abstractmethod
     def statistic(self, data: Predictions) -> Statistic:

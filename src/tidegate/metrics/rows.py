@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tidegate.metrics.base import Estimate, Metric, Options, Paired, SliceMetric
-from tidegate.metrics.cells import oriented
+from tidegate.metrics.cells import oriented, row_weights
 from tidegate.metrics.data import Groups, Predictions
 from tidegate.metrics.search import MeanScan, Scan, Searchable, ShareScan
 from tidegate.stats.intervals import clopper_pearson, mean_t, without_variation
 from tidegate.stats.paired import paired_mean, proportion_difference
 from tidegate.stats.results import Linearised, PairedResult, identical
+from tidegate.tables import Column, Want
 
+VALUE = "value"
 _NO_ROWS = "there are no rows with a value"
 
 
@@ -38,6 +40,31 @@ class RowMean(Searchable, Metric):
     def are_shares(self, values: np.ndarray) -> bool:
         """Whether the known values are all 0 or 1, and not by chance."""
         return self.bounded is not False and bool(np.isin(values, (0.0, 1.0)).all())
+
+    def within(self, groups: Groups) -> "RowMean":
+        """The same where what a row counts for depends on the other rows of its group."""
+        return self
+
+    def known(self, data: Predictions, groups: Groups, options: Options) -> tuple["KnownMean", Predictions]:
+        """The mean of numbers that have been found, and the rows with them."""
+        values = self.within(groups).values(data, options)
+        column = Column(VALUE, "number", np.asarray(values, dtype=np.float64))
+        mean = KnownMean(name=self.name, tasks=self.tasks, better=self.better, bounded=self.bounded)
+        return mean, replace(data, columns={(VALUE, "number"): column})
+
+    def linearise(self, data: Predictions, options: Options) -> Linearised | None:
+        """See :meth:`Metric.linearise`; a row without a value has no influence."""
+        return self.mean(data, options)
+
+    def mean(self, data: Predictions, options: Options) -> Linearised:
+        """The weighted mean of the rows that have a value, which are the ones with an influence."""
+        values, weight = self.values(data, options), row_weights(data)
+        known = ~np.isnan(values)
+        if not known.any():
+            return Linearised(math.nan, np.zeros(data.rows))
+        mean = float(np.average(values[known], weights=weight[known]))
+        share = float(weight[known].sum() / weight.sum())
+        return Linearised(mean, np.where(known, (values - mean) / share, 0.0))
 
     def scan(self, data: Predictions, options: Options) -> Scan:
         """See :meth:`Searchable.scan`; shares of rows are tested exactly."""
@@ -113,6 +140,21 @@ class RowMean(Searchable, Metric):
         return results
 
 
+def _found(data: Predictions, options: Options) -> np.ndarray:
+    return data.columns[VALUE, "number"].values
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownMean(RowMean):
+    """The mean of a column of numbers that have been found of each row."""
+
+    values: Callable[[Predictions, Options], np.ndarray] = _found
+
+    def columns(self, options: Options) -> dict[str, Want]:
+        """See :meth:`Metric.columns`."""
+        return {VALUE: "number"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class SmoothMetric(Searchable, SliceMetric):
     """A smooth function of means over rows; intervals by the infinitesimal jackknife (Efron 1981).
@@ -130,7 +172,7 @@ class SmoothMetric(Searchable, SliceMetric):
 
     def scan(self, data: Predictions, options: Options) -> Scan:
         """See :meth:`Searchable.scan`."""
-        return MeanScan(-self.sign * self.linearise(data, options).influence)
+        return MeanScan(-self.sign * self.linearise(_alike(data), options).influence)
 
     @abstractmethod
     def linearise(self, data: Predictions, options: Options) -> Linearised:
@@ -138,7 +180,7 @@ class SmoothMetric(Searchable, SliceMetric):
 
     def estimate_rows(self, data: Predictions, confidence: float | None) -> Estimate:
         """See :meth:`SliceMetric.estimate_rows`."""
-        result = self.linearise(data, {})
+        result = self.linearise(_alike(data), {})
         if math.isnan(result.value):
             return Estimate(None, data.rows, problem=self.undefined)
         if confidence is None:
@@ -149,11 +191,21 @@ class SmoothMetric(Searchable, SliceMetric):
 
     def compare_rows(self, candidate: Predictions, production: Predictions, confidence: float) -> Paired:
         """See :meth:`SliceMetric.compare_rows`."""
-        a, b = self.linearise(candidate, {}), self.linearise(production, {})
+        a, b = self.linearise(_alike(candidate), {}), self.linearise(_alike(production), {})
         if math.isnan(a.value) or math.isnan(b.value):
             return Paired(None, None, candidate.rows, problem=self.undefined)
-        moved = a.influence - b.influence
-        # The mean influence is zero; adding the difference makes its t interval that of the difference.
-        result = paired_mean(moved - moved.mean() + (a.value - b.value), confidence=confidence)
-        named = replace(result, method="infinitesimal jackknife")
-        return oriented(named, self.sign, a.value, b.value, candidate.rows)
+        result = difference_of(a, b, confidence=confidence)
+        return oriented(result, self.sign, a.value, b.value, candidate.rows)
+
+
+def difference_of(a: Linearised, b: Linearised, *, confidence: float) -> PairedResult:
+    """Difference a - b of two smooth statistics of the same rows (Efron, 1981)."""
+    moved = a.influence - b.influence
+    # The mean influence is zero; adding the difference makes its t interval that of the difference.
+    result = paired_mean(moved - moved.mean() + (a.value - b.value), confidence=confidence)
+    return replace(result, method="infinitesimal jackknife")
+
+
+def _alike(data: Predictions) -> Predictions:
+    """The same rows, of which all count alike: :mod:`tidegate.metrics.dependent` is what respects weights."""
+    return replace(data, weight=None)

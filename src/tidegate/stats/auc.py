@@ -1,7 +1,8 @@
-"""The area under the ROC curve: its value, its variance, and the difference of two on the same rows."""
+"""Areas under the ROC and the precision-recall curve: values, variances, and differences of two on the same rows."""
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from tidegate.stats.results import (
     BoolArray,
     FloatArray,
     Interval,
+    Linearised,
     PairedResult,
     SingleClassError,
     identical,
@@ -46,17 +48,19 @@ class _Spread:
     degrees_of_freedom: float
 
 
-def roc_auc(labels: BoolArray, scores: NDArray[np.floating]) -> float:
+def roc_auc(labels: BoolArray, scores: NDArray[np.floating], weight: FloatArray | None = None) -> float:
     """Probability that a positive outscores a negative, ties counting half (Hanley & McNeil, 1982).
 
     Args:
         labels: shape (n,), true for positives.
         scores: shape (n,), higher means more positive; no NaN.
+        weight: shape (n,), how much each row counts, above zero: a pair counts by the product. None for all alike.
 
     Raises:
         SingleClassError: when all rows are of one class.
     """
-    return float(_placements(labels, scores).positives.mean())
+    placements = _placements(labels, scores, weight)
+    return float(np.average(placements.positives, weights=None if weight is None else weight[labels]))
 
 
 def delong(labels: BoolArray, scores: NDArray[np.floating]) -> AucResult:
@@ -176,16 +180,19 @@ def _without_variance(
     return PairedResult(estimate, bounds.low, bounds.high, p_value, error, METHOD, rows)
 
 
-def _placements(labels: BoolArray, scores: NDArray[np.floating]) -> _Placements:
+def _placements(
+    labels: BoolArray, scores: NDArray[np.floating], weight: FloatArray | None = None
+) -> _Placements:
     _check_classes(labels)
     order = np.argsort(scores)
     positive = labels[order]
+    counts: NDArray[Any] = np.ones(len(order), dtype=np.int64) if weight is None else weight[order]
     ends = _tie_ends(scores[order])
     group = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
     # Midranks within the other class: all below, plus half of those tied (cumulative counts at the
     # ends of the tie groups say both), without sorting each class again.
-    positives_upto = np.cumsum(positive)[ends - 1]
-    negatives_upto = ends - positives_upto
+    positives_upto = np.cumsum(counts * positive)[ends - 1]
+    negatives_upto = np.cumsum(counts * ~positive)[ends - 1]
     positives_beside = (positives_upto + np.concatenate(([0], positives_upto[:-1]))) / 2
     negatives_beside = (negatives_upto + np.concatenate(([0], negatives_upto[:-1]))) / 2
     total = positives_upto[-1], negatives_upto[-1]
@@ -226,16 +233,49 @@ def _spread(by_positive: FloatArray, by_negative: FloatArray) -> _Spread:
     return _Spread(variance, freedom)
 
 
-def placement_influence(labels: BoolArray, scores: NDArray[np.floating]) -> FloatArray:
+def placement_influence(
+    labels: BoolArray, scores: NDArray[np.floating], weight: FloatArray | None = None
+) -> FloatArray:
     """Influence of each row on the AUC (DeLong et al., 1988), shape (n,): its variance is theirs over n.
+
+    Arguments as for :func:`roc_auc`.
 
     Raises:
         SingleClassError: when all rows are of one class.
     """
-    placements = _placements(labels, scores)
-    auc = placements.positives.mean()
-    share = np.count_nonzero(labels) / len(labels)
+    placements = _placements(labels, scores, weight)
+    counts = np.ones(len(labels)) if weight is None else weight
+    auc = np.average(placements.positives, weights=counts[labels])
+    share = counts[labels].sum() / counts.sum()
     influence = np.empty(len(labels))
     influence[labels] = (placements.positives - auc) / share
     influence[~labels] = (placements.negatives - auc) / (1 - share)
     return influence
+
+
+def average_precision(
+    labels: BoolArray, scores: NDArray[np.floating], weight: FloatArray | None = None
+) -> Linearised:
+    """Mean precision over the positives, each at its own score, and the influence of each row, in O(n log n).
+
+    A row moves it as one of the positives that it is a mean over, and by the precision of all thresholds at or below
+    its score. Arguments as for :func:`roc_auc`; NaN without positives.
+    """
+    if not labels.any():
+        return Linearised(math.nan, np.zeros(len(labels)))
+    order = np.argsort(-scores)
+    positive = labels[order]
+    counts = np.ones(len(order)) if weight is None else weight[order]
+    ends = _tie_ends(scores[order])
+    tie = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
+    seen, found = np.cumsum(counts)[ends - 1], np.cumsum(counts * positive)[ends - 1]
+    precision, gained = found / seen, np.diff(found, prepend=0.0) / found[-1]
+    value = float(precision @ gained)
+    # What one row more adds to the precision at and below it: its label less that precision, over the rows seen.
+    raised, lowered = (np.cumsum(each[::-1])[::-1] for each in (gained / seen, gained * precision / seen))
+    of_sorted = seen[-1] * np.where(
+        positive, (precision - value)[tie] / found[-1] + (raised - lowered)[tie], -lowered[tie]
+    )
+    influence = np.empty(len(labels))
+    influence[order] = of_sorted
+    return Linearised(value, influence)
