@@ -120,6 +120,7 @@ def audit_document(
         "waivers": document.get("waivers", []),
         "approval": document.get("approval"),
         "golden": document.get("golden"),
+        "test_sets": document.get("test_sets", []),
     }
 
 

@@ -9,6 +9,7 @@ from workspace import CONFIG, Workspace, project, rows, workspace
 from tidegate.audit import Surroundings, audit_document, to_bytes
 from tidegate.config import Model
 from tidegate.forge import Actions
+from tidegate.history.records import entry
 from tidegate.loading import LoadedConfig, parse_config
 
 __all__ = ["project", "workspace"]
@@ -234,6 +235,34 @@ def test_comparisons_are_listed_with_margin_and_level(workspace: Workspace) -> N
     }
     assert audit["verdicts"][-1] == {"kind": "candidate", "candidate": "c", "verdict": document["decision"]}
     assert audit["policy"]["compare"]["on_inconclusive"] == "hold"
+
+
+def test_the_sets_that_decided_are_named_with_their_candidates() -> None:
+    document = {
+        "schema": "tidegate/compare-to-prod/1",
+        "model": "m",
+        "decision": "promote",
+        "reasons": [],
+        "warnings": [],
+        "created_at": "2026-01-01T00:00:00Z",
+        "provenance": {"git_sha": None, "tidegate_version": "1", "config_sha256": "x", "data": [], "rows": 0},
+    }
+    judged = [{"set": "golden", "sha256": "1" * 64, "candidates": ["2" * 64, "3" * 64]}]
+
+    def made(**more: Any) -> dict[str, Any]:
+        return audit_document(
+            {**document, **more},
+            document_sha256="0" * 64,
+            config=LoadedConfig(parse_config(CONFIG.encode(), "c"), Path("c"), "x"),
+            model=Model(),
+            surroundings=Surroundings(None, None, None, None, None),
+            actions=Actions.from_environ({}),
+        )
+
+    assert made(test_sets=judged)["test_sets"] == judged
+    assert made()["test_sets"] == []
+    recorded = entry(made(test_sets=judged), "0" * 64)
+    assert recorded["test_sets"] == [{"golden_sha256": "1" * 64, "candidates": ["2" * 64, "3" * 64]}]
 
 
 def test_drift_is_listed_with_its_thresholds_and_the_policy(workspace: Workspace) -> None:

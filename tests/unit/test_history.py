@@ -223,7 +223,102 @@ def test_values_of_all_kinds_are_kept() -> None:
     assert by_kind["finding"].finding == "leakage"
 
 
+def test_candidates_are_kept_in_full_once_each() -> None:
+    digests = [signature(i) for i in range(records.DIGESTS_OF_ONE)]
+    many = [check("recall", "pass", slice={"city": "x" * 100 + str(i)}) for i in range(500)]
+    judged = {"set": "golden", "sha256": signature(-1), "candidates": [*digests, *digests]}
+    (line,) = chain.extended(History(), {**audit(1, many), "test_sets": [judged]}, signature(1))
+    found = parse(line + b"\n", PATH, MODEL, COMMAND)
+    (kept,) = found.test_sets
+
+    assert len(line) < records.MAX_LINE_BYTES
+    assert (kept.golden_sha256, kept.candidates) == (signature(-1), sorted(digests))
+    judged["candidates"] = [*digests, signature(-2)]
+    with pytest.raises(UsageError, match=f"room for {len(digests)} candidates, not for {len(digests) + 1}"):
+        chain.extended(History(), {**audit(1), "test_sets": [judged]}, signature(1))
+
+
+def test_lines_without_candidates_are_as_they_were() -> None:
+    (line,) = chain.extended(History(), {**audit(1), "test_sets": []}, signature(1))
+
+    assert line == chain.extended(History(), audit(1), signature(1))[0]
+    assert b"test_sets" not in line
+    assert list(parse(line + b"\n", PATH, MODEL, COMMAND).test_sets) == []
+
+
+def test_a_candidate_without_a_digest_is_no_record() -> None:
+    judged = {"set": "golden", "sha256": signature(-1), "candidates": ["newest"]}
+    (line,) = chain.extended(History(), {**audit(1), "test_sets": [judged]}, signature(1))
+
+    with pytest.raises(RepositoryError, match=r"line 1 of .* malformed \(test_sets"):
+        parse(line + b"\n", PATH, MODEL, COMMAND)
+
+
 # --- compaction
+
+
+def used(sets: list[records.SetUse]) -> dict[str, int]:
+    return {each.golden_sha256: len(each.candidates) for each in sets}
+
+
+def test_a_summary_keeps_every_candidate_of_every_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chain, "MAX_LINES", 6)
+    found = History()
+    for i in range(40):
+        judged = [
+            {
+                "set": "golden",
+                "sha256": signature(-1 - i // 30),
+                "candidates": [signature(i // 2), signature(100)],
+            }
+        ]
+        lines = chain.extended(found, {**audit(i), "test_sets": judged if i % 3 else []}, signature(i))
+        found = parse(b"".join(line + b"\n" for line in lines), PATH, MODEL, COMMAND)
+    assert found.summary is not None
+    kept = found.summary.compacted.test_sets
+
+    # The set used last stands at the end; each holds what its replaced records held, once.
+    assert [each.golden_sha256 for each in kept] == [signature(-1), signature(-2)]
+    judged_first = {signature(i // 2) for i in range(30) if i % 3} | {signature(100)}
+    assert set(kept[0].candidates) == judged_first
+    assert len(kept[0].candidates) == len(judged_first)
+    assert {each.golden_sha256 for each in found.test_sets} == {signature(-1), signature(-2)}
+
+
+def test_the_sets_used_longest_ago_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "MOST_DIGESTS", 12)
+    uses = [
+        records.SetUse(golden_sha256=signature(name), candidates=[signature(i) for i in range(count)])
+        for name, count in ((-1, 5), (-2, 4), (-3, 4), (-1, 2))
+    ]
+    kept = [records.SetUse.model_validate(each) for each in records.merged(uses)]
+
+    assert used(kept) == {signature(-1): 5}
+    monkeypatch.setattr(records, "MOST_DIGESTS", 13)
+    kept = [records.SetUse.model_validate(each) for each in records.merged(uses)]
+    assert list(used(kept).items()) == [(signature(-3), 4), (signature(-1), 5)]
+
+
+def test_the_fullest_summary_is_read_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chain, "MAX_LINES", 4)
+    # One candidate to a set takes the most room.
+    fullest = [
+        {"golden_sha256": signature(i), "candidates": [signature(-i)]}
+        for i in range(records.MOST_DIGESTS // 3)
+    ]
+    monkeypatch.setattr(chain, "merged", lambda uses: fullest)
+    raw = grown(5)
+
+    assert records.MAX_LINE_BYTES < len(raw.splitlines()[0]) <= records.MAX_SUMMARY_BYTES
+    assert len(list(parse(raw, PATH, MODEL, COMMAND).test_sets)) == len(fullest)
+    assert len(raw) < branch.MAX_FILE_BYTES
+
+
+def test_a_longer_summary_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = b'{"compacted": ' + b" " * records.MAX_SUMMARY_BYTES + b"}\n"
+
+    with pytest.raises(RepositoryError, match=r"line 1 of .* at most 2,097,152 are read"):
+        parse(raw, PATH, MODEL, COMMAND)
 
 
 def test_the_older_half_becomes_a_summary_and_the_chain_holds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,6 +433,15 @@ def test_records_are_read_back_and_others_files_stay(repository: Repository) -> 
     ]
     assert [record.at for record in read(repository, "n", COMMAND).records] == [audit(7)["at"]]
     assert read(repository, MODEL, "promote").records == ()
+
+
+def test_candidates_are_read_back_from_the_branch(repository: Repository) -> None:
+    judged = [{"set": "golden", "sha256": signature(-1), "candidates": [signature(1)]}]
+    append(repository, {**audit(0), "test_sets": judged}, signature(0))
+    append(repository, audit(1), signature(1))
+
+    found = list(read(repository, MODEL, COMMAND).test_sets)
+    assert found == [records.SetUse(golden_sha256=signature(-1), candidates=[signature(1)])]
 
 
 def test_a_shallow_clone_appends_and_stays_as_it_is(repository: Repository) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 from tidegate.errors import RepositoryError, ServiceError, UsageError
 from tidegate.git import PushRejected, Repository, RepositoryBusy
 from tidegate.history.chain import BRANCH, MAX_LINES, History, extended, parse
-from tidegate.history.records import MAX_LINE_BYTES
+from tidegate.history.records import MAX_LINE_BYTES, MAX_SUMMARY_BYTES
 
-MAX_FILE_BYTES = MAX_LINES * MAX_LINE_BYTES
+MAX_FILE_BYTES = MAX_LINES * MAX_LINE_BYTES + MAX_SUMMARY_BYTES
 
 _ATTEMPTS = 20
 _PATIENCE = 120.0

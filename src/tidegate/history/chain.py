@@ -1,7 +1,7 @@
 """The chain that the lines of a file form: growing it, and telling when it was broken."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -11,12 +11,15 @@ from pydantic import ValidationError
 from tidegate.errors import RepositoryError
 from tidegate.history.records import (
     MAX_LINE_BYTES,
+    MAX_SUMMARY_BYTES,
     TEXT_LIMIT,
     Record,
+    SetUse,
     Summary,
     encoded,
     entry,
     heading,
+    merged,
 )
 
 BRANCH = "tidegate-history"
@@ -41,6 +44,14 @@ class History:
     def total(self) -> int:
         """How many decisions there were, those in the summary included."""
         return len(self.records) + (self.summary.compacted.records if self.summary else 0)
+
+    @property
+    def test_sets(self) -> Iterator[SetUse]:
+        """The sets that decided about candidates, oldest first; one occurs as often as it was used."""
+        if self.summary is not None:
+            yield from self.summary.compacted.test_sets
+        for record in self.records:
+            yield from record.test_sets
 
 
 def parse(raw: bytes, path: str, model: str, command: str) -> History:
@@ -89,12 +100,14 @@ def extended(before: History, audit: Mapping[str, Any], audit_sha256: str) -> li
 def _summary(before: History, audit: Mapping[str, Any], replaced: Sequence[bytes]) -> bytes:
     earlier = before.summary.compacted if before.summary else None
     records = before.records[: len(replaced) - (1 if earlier else 0)]
+    test_sets = merged(History(summary=before.summary, records=records).test_sets)
     decisions = Counter(earlier.decisions if earlier else {}) + Counter(each.decision for each in records)
     compacted = {
         "records": len(records) + (earlier.records if earlier else 0),
         "first": earlier.first if earlier else records[0].at,
         "last": records[-1].at,
         "decisions": dict(sorted(decisions.items())),
+        **({"test_sets": test_sets} if test_sets else {}),
         "tip": _sha(replaced[-1]),
         "sha256": _sha(b"".join(line + b"\n" for line in replaced)),
     }
@@ -102,9 +115,10 @@ def _summary(before: History, audit: Mapping[str, Any], replaced: Sequence[bytes
 
 
 def _parsed(line: bytes, path: str, number: int, model: str, command: str) -> Record | Summary:
-    if len(line) > MAX_LINE_BYTES:
-        raise _broken(path, number, f"has {len(line):,} bytes, of which at most {MAX_LINE_BYTES:,} are read")
     kind = Summary if number == 1 and b'"compacted": ' in line else Record
+    most = MAX_SUMMARY_BYTES if kind is Summary else MAX_LINE_BYTES
+    if len(line) > most:
+        raise _broken(path, number, f"has {len(line):,} bytes, of which at most {most:,} are read")
     try:
         found = kind.model_validate_json(line)
     except ValidationError as error:

@@ -1,17 +1,25 @@
 """What is kept of a decision: one line of JSON, short enough for git."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tidegate.errors import UsageError
+
 SCHEMA = "tidegate/history/1"
 MAX_LINE_BYTES = 32_768
+MAX_SUMMARY_BYTES = 2_097_152
+"""Of the line that stands for older ones, which has room for `MOST_DIGESTS`."""
 TEXT_LIMIT = 120
 """Characters of a name or value that are kept."""
 SUMMARY_BYTES = 8_192
 """Room that the verdicts of a record have in its line."""
+DIGESTS_OF_ONE = 256
+"""Candidates of one decision, over all its sets, that there is room for in its line."""
+MOST_DIGESTS = 20_000
+"""Candidates that a summary keeps: beyond, the sets that decided longest ago are forgotten."""
 
 Text = Annotated[str, Field(max_length=TEXT_LIMIT)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -51,10 +59,25 @@ class Judged(BaseModel):
     finding: Text | None = None
 
 
+class SetUse(BaseModel):
+    """Which candidates an evaluation set judged.
+
+    Attributes:
+        golden_sha256: of the set's rows.
+        candidates: digests of the models, each once.
+    """
+
+    model_config = _STRICT
+
+    golden_sha256: Digest
+    candidates: list[Digest]
+
+
 class Record(_Line):
     """One decision.
 
     Attributes:
+        test_sets: the sets that decided, when candidates were compared.
         previous: sha256 of the line before; None in the first line of a file.
         compaction: sha256 of the summary that the file begins with; None when it begins with its first record.
         left_out: verdicts that found no room.
@@ -68,6 +91,7 @@ class Record(_Line):
     run: Annotated[str, Field(max_length=500, pattern=r"^https?://")] | None
     verdicts: list[Judged]
     left_out: Count
+    test_sets: list[SetUse] = Field(default_factory=list)
     previous: Digest | None
     compaction: Digest | None
 
@@ -80,6 +104,7 @@ class Compacted(BaseModel):
         first: time of the oldest.
         last: time of the newest.
         decisions: how often each was made.
+        test_sets: the sets that decided, each once, the one used last at the end.
         tip: sha256 of the last line that was replaced, which the next line follows.
         sha256: of all replaced lines; the branch's older commits still have them.
     """
@@ -90,6 +115,7 @@ class Compacted(BaseModel):
     first: Text
     last: Text
     decisions: dict[Text, Count]
+    test_sets: list[SetUse] = Field(default_factory=list)
     tip: Digest
     sha256: Digest
 
@@ -114,6 +140,7 @@ def heading(audit: Mapping[str, Any]) -> dict[str, Any]:
 def entry(audit: Mapping[str, Any], audit_sha256: str) -> dict[str, Any]:
     """What is kept of an audit document: a record without its links to other lines."""
     verdicts, left_out = _shortened(audit["verdicts"])
+    test_sets = _judged_by(audit.get("test_sets") or ())
     return {
         **heading(audit),
         "at": audit["at"],
@@ -124,7 +151,39 @@ def entry(audit: Mapping[str, Any], audit_sha256: str) -> dict[str, Any]:
         "run": (audit["run"] or {}).get("url"),
         "verdicts": verdicts,
         "left_out": left_out,
+        **({"test_sets": test_sets} if test_sets else {}),
     }
+
+
+def _judged_by(test_sets: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    found = [
+        {"golden_sha256": each["sha256"], "candidates": sorted(set(each["candidates"]))} for each in test_sets
+    ]
+    count = sum(len(each["candidates"]) for each in found)
+    if count > DIGESTS_OF_ONE:
+        # A line that left some out would let the set judge more than it was made for.
+        raise UsageError(
+            f"a record of the history has room for {DIGESTS_OF_ONE} candidates, not for {count:,}: compare fewer at"
+            " once"
+        )
+    return found
+
+
+def merged(test_sets: Iterable[SetUse]) -> list[dict[str, Any]]:
+    """Each set once with all its candidates, in the order of last use; the earliest go when there are too many."""
+    judged: dict[str, set[str]] = {}
+    for each in test_sets:
+        # Taken out and put back, a set moves to the end.
+        judged[each.golden_sha256] = judged.pop(each.golden_sha256, set()) | set(each.candidates)
+    kept: list[dict[str, Any]] = []
+    room = MOST_DIGESTS
+    for sha256, digests in reversed(judged.items()):
+        # A set costs room of its own, too.
+        room -= len(digests) + 2
+        if room < 0:
+            break
+        kept.append({"golden_sha256": sha256, "candidates": sorted(digests)})
+    return kept[::-1]
 
 
 def _shortened(verdicts: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], int]:
