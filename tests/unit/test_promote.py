@@ -1,16 +1,29 @@
 import json
+from hashlib import sha256
 
 import pytest
 from workspace import Ended, Workspace, project, workspace
+
+from tidegate.registry import artifact_files, artifacts_digest, stored
+from tidegate.tables import open_table
 
 __all__ = ["project", "workspace"]
 
 MODEL = "models/late-delivery"
 REGISTRY = f"{MODEL}/registry.json"
+STORED = f"{MODEL}/golden-predictions.parquet"
 
 
-def promote(place: Workspace) -> Ended:
-    return place.tidegate("promote", "--forge", "none")
+def promote(place: Workspace, *more: str) -> Ended:
+    return place.tidegate("promote", "--forge", "none", *more)
+
+
+def predictions(place: Workspace, name: str = "data/made.csv", rows: slice = slice(None)) -> list[str]:
+    """A table with what a model answered on golden rows, the last first."""
+    lines = (place.root / "data/golden.csv").read_text(encoding="utf-8").splitlines()
+    made = [f"{line},{i / 1000}" for i, line in enumerate(lines[1:])][::-1][rows]
+    place.write(name, "\n".join([lines[0] + ",p_late", *made]) + "\n")
+    return made
 
 
 def test_a_model_becomes_production_here_and_on_the_remote(project: Workspace) -> None:
@@ -121,3 +134,89 @@ def test_a_given_candidate_meets_the_production_of_the_registry(project: Workspa
     primary = project.document("compare-to-prod")["comparisons"][0]
     assert (primary["set"], primary["candidate_value"]) == ("given", 1.0)
     assert primary["production_value"] < 1
+
+
+def test_golden_predictions_are_stored_with_the_version(project: Workspace) -> None:
+    made = predictions(project)
+    before = artifacts_digest(artifact_files(project.root / MODEL).items())
+    ended = promote(project, "--golden-predictions", "data/made.csv")
+    assert ended.code == 0, ended.err
+
+    content = (project.root / STORED).read_bytes()
+    table = open_table(str(project.root / STORED))
+    assert list(table.schema) == ["id", "p_late"]
+    read = table.read([("id", "category"), ("p_late", "number")])
+    ids = read["id", "category"]
+    assert [ids.levels[code] for code in ids.values] == [line.split(",")[0] for line in made]
+    assert read["p_late", "number"].values.tolist() == [float(line.split(",")[-1]) for line in made]
+
+    version = json.loads((project.root / REGISTRY).read_text(encoding="utf-8"))["versions"][0]
+    assert version["golden_predictions_sha256"] == sha256(content).hexdigest()
+    golden = (project.root / "data/golden.csv").read_bytes()
+    assert version["golden_sha256"] == sha256(golden).hexdigest()
+    document = project.document("promote")
+    assert {key: document[key] for key in version if key.startswith("golden")} == {
+        key: version[key] for key in version if key.startswith("golden")
+    }
+    # No part of the model: it is the same version still.
+    assert artifacts_digest(artifact_files(project.root / MODEL).items()) == before
+    assert promote(project).code == 0
+    assert project.document("promote")["decision"] == "unchanged"
+    assert project.git("status", "--porcelain") == ""
+
+
+def test_predictions_of_an_older_version_do_not_stay(project: Workspace) -> None:
+    predictions(project)
+    promote(project, "--golden-predictions", "data/made.csv")
+    project.write(f"{MODEL}/rates.json", "{}\n")
+    project.commit("second")
+    promote(project)
+
+    assert not (project.root / STORED).exists()
+    first, second = json.loads((project.root / REGISTRY).read_text(encoding="utf-8"))["versions"]
+    assert "golden_sha256" in first
+    assert set(second) == {"version", "commit", "digest", "promoted_at"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "text", "told"),
+    [
+        (
+            slice(1, None),
+            None,
+            "is not of the golden set data/golden.csv: it must answer each of the 400 rows once",
+        ),
+        (
+            slice(None),
+            "id,other\n1,2\n",
+            "has none of the columns that the config names for score or prediction",
+        ),
+        (slice(None), "p_late\n1\n", "has no column 'id'"),
+        (slice(None), "id,p_late\n2-1,1\n2-1,1\n", "stands in it 2 times"),
+    ],
+)
+def test_predictions_that_are_not_of_the_golden_rows_stop_the_promotion(
+    project: Workspace, rows: slice, text: str | None, told: str
+) -> None:
+    predictions(project, rows=rows)
+    if text is not None:
+        project.write("data/made.csv", text)
+    head = project.git("rev-parse", "HEAD")
+    ended = promote(project, "--golden-predictions", "data/made.csv")
+
+    assert ended.code == 2
+    assert told in ended.err
+    assert (project.git("rev-parse", "HEAD"), project.git("tag"), project.reports) == (head, "", set())
+
+
+def test_predictions_too_large_for_git_are_left_out_and_said(
+    project: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "MAX_BYTES", 100)
+    predictions(project)
+    ended = promote(project, "--golden-predictions", "data/made.csv")
+
+    assert ended.code == 0
+    assert "the golden predictions are not stored" in ended.err
+    assert not (project.root / STORED).exists()
+    assert project.document("promote")["golden_predictions_sha256"] is None

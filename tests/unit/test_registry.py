@@ -22,6 +22,16 @@ def test_promoting_numbers_versions_and_moves_aliases() -> None:
     assert parse_registry(second.to_json().encode(), "m") == second
 
 
+def test_what_is_stored_with_a_version_is_named_only_where_it_is() -> None:
+    plain = Registry("m").promoted("c1", "d1", "t1")
+    both = plain.promoted("c2", "d2", "t2", ("golden", "predictions"))
+    first, second = json.loads(both.to_json())["versions"]
+
+    assert set(first) == {"version", "commit", "digest", "promoted_at"}
+    assert (second["golden_sha256"], second["golden_predictions_sha256"]) == ("golden", "predictions")
+    assert parse_registry(both.to_json().encode(), "m") == both
+
+
 def test_nothing_there_is_an_empty_registry() -> None:
     assert parse_registry(None, "m") == Registry("m")
 
@@ -56,7 +66,13 @@ def test_the_digest_is_of_names_and_contents_and_not_of_our_own_files(tmp_path: 
     (tmp_path / "sub" / "a").write_bytes(b"1")
     (tmp_path / "b").write_bytes(b"2")
     digest = artifacts_digest(artifact_files(tmp_path).items())
-    for name in ("registry.json", "lineage.json", "training-fingerprint.json", "MODEL_CARD.md"):
+    for name in (
+        "registry.json",
+        "lineage.json",
+        "training-fingerprint.json",
+        "golden-predictions.parquet",
+        "MODEL_CARD.md",
+    ):
         (tmp_path / name).write_bytes(b"x")
 
     assert list(artifact_files(tmp_path)) == ["b", "sub/a"]

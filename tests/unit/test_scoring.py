@@ -6,7 +6,7 @@ import pytest
 
 from tidegate.config import Model
 from tidegate.errors import ConfigError, DataError, RepositoryError, UserCommandError
-from tidegate.scoring import Scorer
+from tidegate.scoring import Answered, Scorer, rounds
 from tidegate.tables import Table, open_table
 
 PREDICT = f"'{sys.executable}' predict.py {{data}} {{predictions}} {{model_dir}}"
@@ -117,3 +117,91 @@ def test_a_model_with_a_link_is_refused(place: Path) -> None:
     (place / "model" / "link").symlink_to(place / "rows.csv")
     with pytest.raises(RepositoryError, match="link"):
         score(place)
+
+
+def test_only_answers_and_the_label_are_kept_from_the_command(place: Path) -> None:
+    (place / "rows.csv").write_text("id,x,y,s,e,c,q,w,group,kpi\n1,1,1,1,0,1,2,3,4,5\n", encoding="utf-8")
+    named = {"error": "e", "cost": "c", "query": "q", "weight": "w", "cluster": "group", "kpi": ["kpi"]}
+    lines: list[str] = []
+    score(place, lines, columns={"id": "id", "label": "y", "score": "s", **named})
+
+    assert lines == ["columns id x q w group kpi"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "parts"),
+    [(1, 1), (39, 1), (40, 2), (79, 2), (80, 4), (199, 8), (200, 10), (10**6, 10)],
+)
+def test_two_models_are_first_equally_often(rows: int, parts: int) -> None:
+    assert rounds(rows) == parts
+
+
+TURNS = """\
+import csv, sys
+rows = list(csv.DictReader(open(sys.argv[1], encoding="utf-8")))
+who = open(sys.argv[3] + "/m.txt", encoding="utf-8").read()
+print(who, len(rows), *sorted(rows[0]))
+with open(sys.argv[2], "w", encoding="utf-8", newline="") as stream:
+    writer = csv.writer(stream)
+    writer.writerow(["id", "s", "ms"])
+    writer.writerows([row["id"], 0.5, len(who) * 100 + int(row["id"])] for row in rows)
+"""
+
+
+@pytest.fixture
+def rivals(place: Path) -> tuple[Answered, Answered, Table]:
+    """Two models with answers that they gave before, on 90 rows."""
+    rows = "".join(f"{i},0.5,{i % 2}\n" for i in range(90))
+    (place / "rows.csv").write_text("id,x,y\n" + rows, encoding="utf-8")
+    (place / "before.csv").write_text(
+        "id,y,s,ms\n" + "".join(f"{i},{i % 2},0.25,7\n" for i in range(90)), encoding="utf-8"
+    )
+    (place / "predict.py").write_text(TURNS, encoding="utf-8")
+    for name in ("ours", "theirs!"):
+        (place / name).mkdir()
+        (place / name / "m.txt").write_text(name, encoding="utf-8")
+    before = open_table(str(place / "before.csv"))
+    return (
+        Answered(place / "theirs!", before, "production"),
+        Answered(place / "ours", before, "the candidate"),
+        open_table(str(place / "rows.csv")),
+    )
+
+
+def numbers(table: Table, column: str) -> list[float]:
+    return [float(value) for value in table.read([(column, "number")])[column, "number"].values]
+
+
+def test_models_in_turns_have_their_latencies_and_keep_their_answers(
+    place: Path, rivals: tuple[Answered, Answered, Table]
+) -> None:
+    lines: list[str] = []
+    columns = {"id": "id", "label": "y", "score": "s", "latency": "ms", "production_latency": "theirs"}
+    production, candidate = scorer(place, lines, columns=columns).in_turns(*rivals)
+
+    assert [line.split()[0] for line in lines] == ["theirs!", "ours", "ours", "theirs!"] * 2
+    assert [int(line.split()[1]) for line in lines[::2]] == [22, 23, 22, 23]
+    assert {line.partition("id")[2] for line in lines} == {" x"}
+    assert numbers(production, "ms") == numbers(candidate, "theirs") == [700 + i for i in range(90)]
+    assert numbers(production, "theirs") == numbers(production, "ms")
+    assert numbers(candidate, "ms") == [400 + i for i in range(90)]
+    assert set(numbers(production, "s") + numbers(candidate, "s")) == {0.25}
+    assert [path.name for path in place.iterdir() if path.name.startswith("tidegate")] == []
+
+
+def test_a_command_that_tells_no_latency_leaves_the_answers_as_they_were(
+    place: Path, rivals: tuple[Answered, Answered, Table]
+) -> None:
+    (place / "predict.py").write_text(TURNS.replace('"ms"', '"other"'), encoding="utf-8")
+    production, candidate = scorer(place).in_turns(*rivals)
+    assert (production, candidate) == (rivals[0].table, rivals[1].table)
+
+
+def test_a_command_that_fails_in_turns_says_where(
+    place: Path, rivals: tuple[Answered, Answered, Table]
+) -> None:
+    (place / "predict.py").write_text(TURNS.replace("in rows)", "in rows[1:])"), encoding="utf-8")
+    with pytest.raises(
+        UserCommandError, match=r"for production, part 1 of 4 gave .* answer each of the 22 rows"
+    ):
+        scorer(place).in_turns(*rivals)

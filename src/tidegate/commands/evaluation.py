@@ -1,6 +1,6 @@
 """Predictions tables for a decision: as given, or made by running ``predict:`` on a model and an evaluation set."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -102,9 +102,11 @@ def checked_out(repository: Repository, version: Version, path: str) -> Iterator
         yield folder
 
 
-def read_for(invocation: Invocation, table: Table, uses: Sequence[MetricUse]) -> Predictions:
-    """Read what the given checks or comparisons need."""
-    parts: set[Part] = {part for use in uses for part in use.definition.parts}
+def read_for(
+    invocation: Invocation, table: Table, uses: Sequence[MetricUse], more: Collection[Part] = ()
+) -> Predictions:
+    """Read what the given checks or comparisons need, and `more` parts beside."""
+    parts: set[Part] = {*more, *(part for use in uses for part in use.definition.parts)}
     extra = [pair for use in uses for pair in use.reads.items()]
     extra += slice_columns(spec for use in uses for spec in use.slices)
     return read_predictions(table, invocation.model, parts=parts, extra=extra)

@@ -1,6 +1,7 @@
 """``open-retrain-pr``: train, and open or update the pull request that carries the model and its evidence."""
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,9 +11,12 @@ from typing import Any
 
 from tidegate import __version__, reports
 from tidegate.commands.base import Invocation
-from tidegate.commands.compare_to_prod import SetTables, comparison_document
+from tidegate.commands.compare_to_prod import comparison_document
 from tidegate.commands.evaluate_gate import gate_document
-from tidegate.commands.evaluation import production_model, read_registry, scorer
+from tidegate.commands.evaluation import read_registry, scorer
+from tidegate.commands.predicted import Predicted, predicted
+from tidegate.commands.unseen import TrainedModel, require_unseen
+from tidegate.config import Compare
 from tidegate.documents import Document, make_document
 from tidegate.errors import DataError, TidegateError, UsageError, UserCommandError
 from tidegate.forge import Forge, PullRequest
@@ -207,35 +211,51 @@ def _evidence(
     invocation: Invocation, model_dir: Path, rows: TrainingRows, golden: Table | None, serving: Version | None
 ) -> tuple[Document | None, Document | None]:
     """The gate's and the comparison's decision about the new model, as far as they can be made here."""
-    model, retrain = invocation.model, invocation.retrain
+    model = invocation.model
     offered = {"golden": golden, "recent": rows.recent}
     sets = {name: table for name, table in offered.items() if table is not None}
     if model.predict is None or not sets:
         return None, None
-    make = scorer(invocation)
-    compared: list[SetTables] = []
-    if serving is not None and model.compare is not None and retrain.artifacts:
-        judged = [name for name in model.compare.sets if name in sets]
-        # Production first: what the new model's command leaves behind must not reach its rival.
-        with production_model(invocation, serving) as folder:
-            rival = {name: make.table(folder, sets[name], f"production on the {name} set") for name in judged}
-        for name in judged:
-            candidate = make.table(model_dir, sets[name], f"the candidate on the {name} set")
-            compared.append(SetTables(name, rival[name], {"candidate": candidate}))
+    # Before the gate: what the new model's command leaves behind must not reach its rival.
+    made = _to_compare(invocation, model.compare, model_dir, sets, serving)
     gate = comparison = None
     if model.gate:
         name = "golden" if "golden" in sets else "recent"
         gate = gate_document(
             invocation,
-            make.table(model_dir, sets[name], f"the candidate on the {name} set"),
+            scorer(invocation).table(model_dir, sets[name], f"the candidate on the {name} set"),
             model_dir=model_dir,
             golden=sets.get("golden"),
         )
-    if compared and model.compare is not None:
-        missing = [name for name in model.compare.sets if name not in sets]
-        warnings = [f"nothing was judged on the {name} set: there are no such rows here" for name in missing]
-        comparison = comparison_document(invocation, model.compare, compared, warnings)
+    if made is not None and model.compare is not None:
+        comparison = comparison_document(invocation, model.compare, made.sets, made.warnings)
     return gate, comparison
+
+
+def _to_compare(
+    invocation: Invocation,
+    config: Compare | None,
+    model_dir: Path,
+    sets: Mapping[str, Table],
+    serving: Version | None,
+) -> Predicted | None:
+    """What the new model and production answer on the sets that there are; None where nothing can be compared."""
+    if serving is None or config is None or not invocation.retrain.artifacts:
+        return None
+    judged = {str(name): sets[name] for name in config.sets if name in sets}
+    missing = [name for name in config.sets if name not in sets]
+    warnings = [f"nothing was judged on the {name} set: there are no such rows here" for name in missing]
+    if "recent" in judged:
+        try:
+            # They were held out of the new model's training; production may have been trained on them.
+            warnings += require_unseen(invocation, judged["recent"], [TrainedModel.serving(serving)])
+        except DataError as error:
+            warnings.append(f"nothing was judged on the recent set: {error}")
+            del judged["recent"]
+    if not judged:
+        return None
+    made = predicted(invocation, config, serving, model_dir, judged)
+    return replace(made, warnings=[*warnings, *made.warnings])
 
 
 def _lineage(

@@ -1,18 +1,34 @@
 """``promote``: make the model in the working tree the production version in the registry."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 
 from tidegate.commands.base import Invocation
-from tidegate.commands.evaluation import read_registry, working_model
+from tidegate.commands.evaluation import evaluation_set, read_registry, working_model
 from tidegate.documents import make_document
 from tidegate.errors import RepositoryError
 from tidegate.git import Repository, identity
-from tidegate.registry import Registry, Version, artifact_files, artifacts_digest, registry_path
+from tidegate.registry import (
+    Registry,
+    Version,
+    artifact_files,
+    artifacts_digest,
+    golden_predictions_path,
+    registry_path,
+)
+from tidegate.registry.stored import MAX_BYTES, pack
 
 
-def run(invocation: Invocation) -> int:
-    """Register the checked-out model as production, tag it and push both; return the exit code."""
+def run(invocation: Invocation, golden_predictions: str | None = None) -> int:
+    """Register the checked-out model as production, tag it and push both; return the exit code.
+
+    Args:
+        invocation: gives the configuration and the repository.
+        golden_predictions: the model's predictions on the golden set, which an earlier job made; they are stored with
+            the version, so that no comparison has to make them again.
+    """
     invocation.check_output_dir()
     repository = invocation.repository
     branch = repository.branch()
@@ -32,11 +48,38 @@ def run(invocation: Invocation) -> int:
     serving = registry.production()
     if serving is not None and serving.digest == digest:
         return _finish(invocation, serving, promoted=False)
+    stored = None if golden_predictions is None else _packed(invocation, golden_predictions)
     at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    promoted = registry.promoted(repository.head(), digest, at)
+    hashes = None if stored is None else (stored.golden_sha256, stored.sha256)
+    promoted = registry.promoted(repository.head(), digest, at, hashes)
     version = promoted.versions[-1]
-    _record(repository, branch, promoted, version)
+    _record(repository, branch, promoted, version, stored)
     return _finish(invocation, version, promoted=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """Predictions on the golden set as they are stored."""
+
+    content: bytes
+    golden_sha256: str
+
+    @property
+    def sha256(self) -> str:
+        return sha256(self.content).hexdigest()
+
+
+def _packed(invocation: Invocation, spec: str) -> _Stored | None:
+    """The given predictions as they are stored; None, and a notice, where they are too large for git."""
+    golden = evaluation_set(invocation, "golden")
+    content = pack(invocation.open(spec), golden, invocation.model.columns)
+    if content is None:
+        invocation.notice(
+            f"the golden predictions are not stored: they would take over {MAX_BYTES:,} bytes in git; comparisons run"
+            " production's model"
+        )
+        return None
+    return _Stored(content, golden.sha256)
 
 
 def _committed_digest(repository: Repository, folder: Path, path: str) -> str:
@@ -47,13 +90,19 @@ def _committed_digest(repository: Repository, folder: Path, path: str) -> str:
         return artifacts_digest(artifact_files(committed).items())
 
 
-def _record(repository: Repository, branch: str, registry: Registry, version: Version) -> None:
+def _record(
+    repository: Repository, branch: str, registry: Registry, version: Version, stored: _Stored | None
+) -> None:
     """One commit with the registry and one tag on the model's commit, pushed together."""
     before = repository.head()
     tag = f"{registry.model}/v{version.version}"
     message = f"Promote {registry.model} version {version.version}\n\nModel-Digest: {version.digest}\n"
-    content = registry.to_json().encode()
-    commit = repository.commit_tree(before, message, {registry_path(registry.model): content})
+    predictions = golden_predictions_path(registry.model)
+    files: dict[str, Path | bytes] = {registry_path(registry.model): registry.to_json().encode()}
+    if stored is not None:
+        files[predictions] = stored.content
+    # Those of the version before are of no use any more.
+    commit = repository.commit_tree(before, message, files, [predictions])
     note = f"{registry.model} version {version.version}\n\nModel-Digest: {version.digest}\n"
     repository.git(
         "tag", "--annotate", "--file=-", tag, version.commit, data=note.encode(), environment=identity()
@@ -90,6 +139,8 @@ def _finish(invocation: Invocation, version: Version, *, promoted: bool) -> int:
             "alias": "production",
             "commit": version.commit,
             "digest": version.digest,
+            "golden_sha256": version.golden_sha256,
+            "golden_predictions_sha256": version.golden_predictions_sha256,
         },
     )
     invocation.publish(document)

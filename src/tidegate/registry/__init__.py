@@ -14,7 +14,8 @@ from tidegate.git import Repository
 SCHEMA = "tidegate/registry/1"
 SCHEMA_FINGERPRINT = "tidegate/training-fingerprint/1"
 FINGERPRINT = "training-fingerprint.json"
-OWN_FILES = frozenset({"registry.json", "lineage.json", FINGERPRINT, "MODEL_CARD.md"})
+GOLDEN_PREDICTIONS = "golden-predictions.parquet"
+OWN_FILES = frozenset({"registry.json", "lineage.json", FINGERPRINT, GOLDEN_PREDICTIONS, "MODEL_CARD.md"})
 """What Tidegate itself keeps in a model's folder; no part of the model."""
 
 
@@ -25,12 +26,20 @@ class Version:
     Attributes:
         commit: where its artifacts can be checked out.
         digest: of the artifacts, see :func:`artifacts_digest`.
+        golden_sha256, golden_predictions_sha256: of the golden set, and of the model's predictions on it that were
+            stored when it was promoted; None where none were.
     """
 
     version: int
     commit: str
     digest: str
     promoted_at: str
+    golden_sha256: str | None = None
+    golden_predictions_sha256: str | None = None
+
+    def to_document(self) -> dict[str, Any]:
+        """As it is kept in git; what was not stored is not named, so that older readers read it."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +55,24 @@ class Registry:
         number = self.aliases.get("production")
         return next((version for version in self.versions if version.version == number), None)
 
-    def promoted(self, commit: str, digest: str, at: str) -> "Registry":
-        """The registry after a new version went to production."""
+    def promoted(
+        self, commit: str, digest: str, at: str, stored: tuple[str, str] | None = None
+    ) -> "Registry":
+        """The registry after a new version went to production.
+
+        Args:
+            commit: where its artifacts can be checked out.
+            digest: of the artifacts.
+            at: when it was promoted.
+            stored: sha256 of the golden set and of the predictions on it that are stored; None where none are.
+        """
         serving = self.production()
         number = max((version.version for version in self.versions), default=0) + 1
         aliases = {**self.aliases, "production": number}
         if serving is not None:
             aliases["previous"] = serving.version
-        return replace(self, versions=(*self.versions, Version(number, commit, digest, at)), aliases=aliases)
+        version = Version(number, commit, digest, at, *(stored or ()))
+        return replace(self, versions=(*self.versions, version), aliases=aliases)
 
     def to_json(self) -> str:
         """As it is kept in git."""
@@ -61,7 +80,7 @@ class Registry:
             "schema": SCHEMA,
             "model": self.model,
             "aliases": dict(sorted(self.aliases.items())),
-            "versions": [asdict(version) for version in self.versions],
+            "versions": [version.to_document() for version in self.versions],
         }
         return json.dumps(document, indent=2) + "\n"
 
@@ -79,6 +98,11 @@ def lineage_path(model: str) -> str:
 def fingerprint_path(model: str) -> str:
     """Where the fingerprint of the rows that the model at hand was trained on lies in the repository."""
     return f"models/{model}/{FINGERPRINT}"
+
+
+def golden_predictions_path(model: str) -> str:
+    """Where the production version's predictions on the golden set lie in the repository."""
+    return f"models/{model}/{GOLDEN_PREDICTIONS}"
 
 
 def parse_registry(raw: bytes | None, model: str) -> Registry:

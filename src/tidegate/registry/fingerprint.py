@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 
 from tidegate.errors import RepositoryError
 from tidegate.registry import FINGERPRINT, SCHEMA_FINGERPRINT
+from tidegate.registry.lineage import Lineage, parse_lineage
 from tidegate.stats.intervals import clopper_pearson
 from tidegate.stats.results import Interval
 from tidegate.tables import Keys, Table
@@ -239,24 +240,31 @@ def read_fingerprint(folder: Path, digest: str | None = None) -> Fingerprint | N
     Raises:
         RepositoryError: the lineage or the fingerprint is malformed, or one is not of the other.
     """
-    lineage = _read(folder / "lineage.json")
-    if lineage is None:
+    raw = _read(folder / "lineage.json")
+    lineage = None if raw is None else parse_lineage(raw, folder.name)
+    if lineage is None or (digest is not None and lineage.digest != digest):
         return None
-    try:
-        document = json.loads(lineage)
-        named = document.get("training_fingerprint")
-        if named is None or (digest is not None and document.get("digest") != digest):
-            return None
-        sha256 = named["sha256"]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise RepositoryError(
-            f"{folder.name}/lineage.json is no lineage: restore it from git history"
-        ) from None
-    raw = _read(folder / FINGERPRINT)
+    return named_fingerprint(lineage, lambda: _read(folder / FINGERPRINT), folder.name)
+
+
+def named_fingerprint(lineage: Lineage, read: Callable[[], bytes | None], model: str) -> Fingerprint | None:
+    """The fingerprint that a lineage names; None where it names none.
+
+    Args:
+        lineage: names it.
+        read: gives what lies beside the lineage as its fingerprint.
+        model: for messages.
+
+    Raises:
+        RepositoryError: what lies there is not what is named.
+    """
+    if lineage.fingerprint_sha256 is None:
+        return None
+    raw = read()
     fingerprint = None if raw is None else parse_fingerprint(raw)
-    if fingerprint is None or fingerprint.sha256 != sha256:
+    if fingerprint is None or fingerprint.sha256 != lineage.fingerprint_sha256:
         raise RepositoryError(
-            f"{folder.name}/{FINGERPRINT} is not the one that lineage.json names: restore both from git history"
+            f"{model}/{FINGERPRINT} is not the one that lineage.json names: restore both from git history"
         )
     return fingerprint
 

@@ -14,11 +14,21 @@ _ORDER = "tidegate row order"
 class Export(Source):
     """Rows of a table, on their way into a file."""
 
-    def export(self, path: Path, *, select: str = "*", where: str = "true") -> None:
-        """Write rows to `path`, in the format of its suffix; `select` and the rest are SQL made by the caller."""
+    def export(
+        self, path: Path, *, select: str = "*", where: str = "true", rows: range | None = None
+    ) -> None:
+        """Write rows to a file.
+
+        Args:
+            path: its suffix gives the format.
+            select: columns, in SQL made by the caller.
+            where: which rows, likewise.
+            rows: which of the chosen rows, by their position; None: all.
+        """
         options = _COPY[SUFFIXES[path.suffix.lower()]]
+        part = "" if rows is None else f" LIMIT {len(rows)} OFFSET {rows.start}"
         self._query(
-            f"COPY (SELECT {select} FROM {self.source} WHERE {where}) TO {literal(str(path))} ({options})"
+            f"COPY (SELECT {select} FROM {self.source} WHERE {where}{part}) TO {literal(str(path))} ({options})"
         )
 
     def export_joined(self, path: Path, other: Source, *, on: str, take: Iterable[str]) -> None:

@@ -62,11 +62,18 @@ class Hashing(Source):
         row = f"list_transform([{cells}], lambda cell: {_CANONICAL})"
         return self._keys(f"array_to_string({row}, chr(31))", limit, at_most)
 
+    def row_keys(self, *columns: str | None) -> np.ndarray:
+        """(rows,) uint64: a hash of the first of `columns` that has a value in the row, as text; 0 where none has."""
+        names = [name for name in columns if name is not None]
+        self.require(names)
+        cells = ", ".join(f"CAST({quote(name)} AS VARCHAR)" for name in names)
+        hashes = self._arrays(f"SELECT {_hashed(f'coalesce({cells})')} AS v FROM {self.source}")["v"]
+        return np.ma.filled(hashes.astype(np.uint64), 0)
+
     def _keys(self, key: str, limit: int | None, at_most: int | None) -> Keys:
-        # A hash that every machine and every version of the engine computes alike.
-        hashed = f"CAST('0x' || substr(sha256({key}), 1, 16) AS UBIGINT)"
         self._query(
-            f"CREATE OR REPLACE TEMP TABLE keyed AS SELECT {hashed} AS v, count(*) AS n FROM {self.source} GROUP BY 1"
+            f"CREATE OR REPLACE TEMP TABLE keyed AS SELECT {_hashed(key)} AS v, count(*) AS n FROM {self.source}"
+            " GROUP BY 1"
         )
         try:
             row = self._query(
@@ -79,3 +86,8 @@ class Hashing(Source):
             self._query("DROP TABLE keyed")
         rows, distinct, single = row or (0, 0, 0)
         return Keys(int(rows), int(distinct), int(single), np.ma.getdata(hashes).astype(np.uint64))
+
+
+def _hashed(text: str) -> str:
+    """SQL of a hash that every machine and every version of the engine computes alike."""
+    return f"CAST('0x' || substr(sha256({text}), 1, 16) AS UBIGINT)"

@@ -7,8 +7,9 @@ and ordered by is named by position.
 import numpy as np
 
 from tidegate.errors import DataError
+from tidegate.tables.identity import Ids, Meeting, partners
 from tidegate.tables.source import Source
-from tidegate.tables.sql import quote
+from tidegate.tables.sql import INTEGERS, quote
 
 
 class Rows(Source):
@@ -64,24 +65,62 @@ class Rows(Source):
         ).fetchall()
         return [int(row[0]) for row in rows]
 
-    def match(self, other: Source, column: str) -> tuple[np.ndarray, np.ndarray]:
-        """Row numbers, here and in `other`, of the rows with equal `column`, in the order of this table.
+    def match(self, other: "Rows", column: str) -> tuple[np.ndarray, np.ndarray]:
+        """Row numbers, here and in `other`, of the rows with equal `column`; see :meth:`meet`."""
+        meeting = self.meet(other, column)
+        return meeting.ours, meeting.theirs
+
+    def meet(self, other: "Rows", column: str) -> Meeting:
+        """Which rows of this table and of `other` have an equal `column`, in the order of this table.
 
         Values are compared as text, so that an id that one file stores as a number and the other as text still joins.
         Missing values and those that stand in several rows of a table have no partner.
         """
         self.require([column])
         other.require([column])
+        as_text = not (self._is_integer(column) and other._is_integer(column))
+        ours, theirs = self._ids(column, as_text), other._ids(column, as_text)
+        found = partners(ours, theirs)
+        if found is not None:
+            return Meeting(*found, ours.repeated_missing, theirs.repeated_missing)
+        return Meeting(
+            *self._match_repeated(other, column), self.repeated_rows(column), other.repeated_rows(column)
+        )
+
+    def _ids(self, column: str, as_text: bool) -> Ids:
+        value = f"CAST({quote(column)} AS {'VARCHAR' if as_text else 'BIGINT'})"
+        # The engine's own hash is fast; its next version may compute another, so it is never kept.
+        hashes = f"CASE WHEN {value} IS NOT NULL THEN hash({value}) END AS k, hash({value} || '/') AS c"
+        arrays = self._arrays(f"SELECT {hashes if as_text else f'{value} AS k'} FROM {self.source}")
+        keys = arrays["k"]
+        self._rows = len(keys)
+        rows = np.flatnonzero(~np.ma.getmaskarray(keys))
+        data = {name: np.ma.getdata(values)[rows] for name, values in arrays.items()}
+        return Ids(rows, data["k"], data.get("c"), self._rows - len(rows))
+
+    def values(self, column: str) -> np.ndarray:
+        """A column as integers where it holds such, and else as text; shape (rows,), missing values masked."""
+        self.require([column])
+        value = f"CAST({quote(column)} AS {'BIGINT' if self._is_integer(column) else 'VARCHAR'})"
+        values: np.ndarray = self._arrays(f"SELECT {value} AS v FROM {self.source}")["v"]
+        return values
+
+    def _is_integer(self, column: str) -> bool:
+        """Whether a column holds integers of at most 64 bits, which are equal when their text is."""
+        return self.schema[column] in INTEGERS - {"HUGEINT", "UBIGINT"}
+
+    def _match_repeated(self, other: Source, column: str) -> tuple[np.ndarray, np.ndarray]:
+        """:meth:`match` where values repeat."""
         key = f"CAST({quote(column)} AS VARCHAR)"
 
-        def ids(source: str) -> str:
+        def alone(source: str) -> str:
             numbered = f"(SELECT row_number() OVER () - 1 AS r, {key} AS k FROM {source})"
             once = f"(SELECT {key} AS k FROM {source} GROUP BY 1 HAVING count(*) = 1)"
             return f"(SELECT r, k FROM {numbered} SEMI JOIN {once} USING (k))"
 
-        pairs = self._query(
-            f"SELECT a.r AS a, b.r AS b FROM {ids(self.source)} a JOIN {ids(other.source)} b USING (k) ORDER BY a.r"
-        ).fetchnumpy()
+        pairs = self._arrays(
+            f"SELECT a.r AS a, b.r AS b FROM {alone(self.source)} a JOIN {alone(other.source)} b USING (k) ORDER BY a.r"
+        )
         return np.asarray(pairs["a"], dtype=np.int64), np.asarray(pairs["b"], dtype=np.int64)
 
     def period(self, column: str) -> tuple[str, str] | None:
