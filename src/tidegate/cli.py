@@ -96,17 +96,27 @@ def evaluate_gate(predictions: str | None, **common: Any) -> int:
     "--candidate", multiple=True, type=_Lines(), metavar="[NAME=]FILE", help="A candidate's predictions."
 )
 @_option("--production", metavar="FILE", help="Production's predictions of the same rows.")
+@_option(
+    "--reference",
+    metavar="FILE",
+    help="Rows as production sees them: does the golden set still look like them?",
+)
 @_option("--first-release", is_flag=True, help="No model runs in production yet.")
 @_common
 @_history
 def compare_to_prod(
-    candidate: tuple[str, ...], production: str | None, first_release: bool, **common: Any
+    candidate: tuple[str, ...],
+    production: str | None,
+    reference: str | None,
+    first_release: bool,
+    **common: Any,
 ) -> int:
     """Decide whether a candidate beats production and hurts no slice."""
     from tidegate.commands import compare_to_prod as command
 
     return command.run(
-        _invocation("compare-to-prod", common), candidate, production, first_release=first_release
+        _invocation("compare-to-prod", common),
+        command.Request(candidate, production, reference, first_release=first_release),
     )
 
 
@@ -151,13 +161,18 @@ def open_retrain_pr(
 
 
 @cli.command("promote")
+@_option(
+    "--golden-predictions",
+    metavar="FILE",
+    help="The model's predictions on the golden set, to be stored with it.",
+)
 @_common
 @_history
-def promote(**common: Any) -> int:
+def promote(golden_predictions: str | None, **common: Any) -> int:
     """Make the model in the working tree the production version in the registry."""
     from tidegate.commands import promote as command
 
-    return command.run(_invocation("promote", common))
+    return command.run(_invocation("promote", common), golden_predictions)
 
 
 @cli.command("publish")
@@ -168,6 +183,33 @@ def publish(reports: Path | None, **common: Any) -> int:
     from tidegate.commands import publish as command
 
     return command.run(_invocation("publish", common), reports)
+
+
+@cli.command("plan")
+@click.option(
+    "--condition",
+    required=True,
+    help="'accuracy > c', 'n - o > c' (candidate minus production) or 'd < c' (share answered differently).",
+)
+@click.option("--reliability", type=float, default=0.99, show_default=True, help="Of all decisions together.")
+@click.option("--epsilon", type=float, help="Tolerance, to learn how many rows it takes.")
+@click.option("--rows", type=int, help="Rows at hand, to learn the tolerance.")
+@click.option("--horizon", type=int, default=1, show_default=True, help="Decisions on the same rows.")
+@click.option(
+    "--adaptivity",
+    type=click.Choice(["none", "full"]),
+    default="none",
+    show_default=True,
+    help="Whether what is decided may depend on earlier decisions.",
+)
+@click.option("--disagreement", type=float, help="Share of rows that one of the two models alone has right.")
+@click.option("--power", type=float, default=0.8, show_default=True, help="To find a lead that is there.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def plan(as_json: bool, **asked: Any) -> int:
+    """Say how many rows a decision needs, or what the rows at hand can show."""
+    from tidegate.commands import plan as command
+
+    return command.run(command.Request(**asked), as_json=as_json)
 
 
 @cli.command("validate")

@@ -99,11 +99,18 @@ def test_the_document_has_the_promised_keys(workspace):
     (comparison,) = document["comparisons"]
     expected = {
         "candidate candidate_value production_value delta ci p_value adjusted_p_value p_better margin require"
-        " verdict method rows role detectable rows_needed satisfied detail set metric slice"
+        " verdict method rows role detectable rows_needed satisfied detail set metric slice relative_margin clusters"
+        " equivalence suspicious cost"
     }
     assert set(" ".join(expected).split()) <= set(comparison)
     assert comparison["delta"] == pytest.approx(0.05)
     assert [rank["candidate"] for rank in document["ranking"]] == ["c"]
+    assert document["best"]["may_be_best"] == ["c"]
+    assert document["level"] == document["confidence"] == 0.95
+    assert (document["correction"], document["segments"], document["disagreements"]) == ("holm", [], [])
+    assert [(each["new_errors"], each["fixed"]) for each in document["flips"]] == [(0, 10)]
+    assert document["baseline"]["source"] == "given"
+    assert (document["budget"], document["golden_drift"]) == (None, None)
     assert document["candidates"] == [
         {"candidate": "c", "decision": "promote", "reasons": document["reasons"]}
     ]

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 
 from tidegate.comparison import Comparison, ComparisonResult, EvaluationSet, compare
 from tidegate.config import Compare
+from tidegate.ledger import Budget
 from tidegate.metrics import METRICS
 from tidegate.metrics.data import Groups, Predictions
 from tidegate.tables import Column
@@ -160,9 +162,12 @@ def test_the_correction_applies_to_blame_and_not_to_promotion():
     result, by_slice = guarded(harmed)
     assert {c.verdict for c in by_slice.values()} == {"inconclusive"}
     assert result.decision == "inconclusive"
-    # And a gain that is one alone is one among twenty.
-    _, better = guarded({f"s{i}": gains(0.25, 1.0) for i in range(20)})
-    assert {c.verdict for c in better.values()} == {"superior"}
+    # Neither is a gain, which to keep a guardrail it need not be.
+    result, better = guarded({f"s{i}": gains(0.25, 1.0) for i in range(20)})
+    assert {c.verdict for c in better.values()} == {"non_inferior"}
+    assert result.decision == "promote"
+    _, alone_better = guarded({"s0": gains(0.25, 1.0)})
+    assert alone_better["s0"].verdict == "superior"
 
 
 def test_the_level_is_shared_among_candidates():
@@ -314,3 +319,249 @@ def test_the_order_of_rows_does_not_matter():
     for one, other in zip(first.comparisons, second.comparisons, strict=True):
         assert one.delta == pytest.approx(other.delta, rel=1e-12)
         assert one.ci == pytest.approx(other.ci, rel=1e-12)
+
+
+# What is required: margins, equivalence, corrections
+
+
+def test_a_relative_margin_is_a_share_of_production_less_its_own_uncertainty():
+    # Production is worth 49.5 on average, so 2% of it is 0.99.
+    _, c = compared(gains(-0.5, 1.0), require="non_inferior", relative_margin=0.02)
+    assert c.relative_margin == 0.02
+    # Production's own spread of 28.9 is that of 2% of it, 0.577, beside the 1.005 of the difference.
+    half = c.delta - c.ci[0]
+    assert c.margin == pytest.approx(0.99 - half * (np.hypot(1.0, 0.02 * 28.866) - 1), rel=0.02)
+    assert c.verdict == "non_inferior"
+    assert (
+        compared(gains(-0.8, 1.0), require="non_inferior", relative_margin=0.02)[1].verdict == "inconclusive"
+    )
+
+
+def test_a_margin_beside_a_relative_one_is_its_floor():
+    base = np.tile([0.001, -0.001], N // 2)
+    result = decide(
+        {"c": model(base - 0.005)},
+        model(base),
+        primary=primary(require="non_inferior", relative_margin=0.1, margin=0.01),
+    )
+    assert (result.comparisons[0].margin, result.decision) == (0.01, "promote")
+    strict = decide(
+        {"c": model(base - 0.005)}, model(base), primary=primary(require="non_inferior", relative_margin=0.1)
+    )
+    assert strict.decision == "hold"
+
+
+def test_production_that_is_identical_is_within_any_relative_margin():
+    _, c = compared(np.zeros(N), require="non_inferior", relative_margin=0.05)
+    assert (c.verdict, c.margin) == ("non_inferior", pytest.approx(49.5 * 0.05))
+
+
+@pytest.mark.parametrize(
+    ("mean", "holds", "decision"),
+    [
+        (0.0, True, "promote"),
+        (0.7, True, "promote"),
+        (-0.7, True, "promote"),
+        (0.9, False, "inconclusive"),
+        (1.5, False, "hold"),
+    ],
+)
+def test_equivalence_is_two_sided(mean, holds, decision):
+    decided, c = compared(gains(mean, 1.0), require="equivalent", margin=1.0)
+    assert c.equivalence is not None
+    assert (c.equivalence.holds, c.satisfied, decided) == (holds, holds, decision)
+    assert (c.equivalence.p_value <= 0.025) == holds
+
+
+def test_under_gatekeeping_guardrails_wait_for_the_primary():
+    codes, base = np.repeat([0, 1], N), np.arange(2.0 * N)
+    change = np.concatenate([gains(0.3, 1.0), gains(-0.29, 1.0)])
+    answers: dict[str, ComparisonResult] = {}
+    for correction in ("holm", "hierarchical"):
+        answers[correction] = decide(
+            {"c": model(base + change, codes, ("a", "b"))},
+            model(base, codes, ("a", "b")),
+            primary=primary(),
+            guardrails=[primary(slices=["part"])],
+            correction=correction,
+        )
+    holm, gated = ({str(c.slice): c for c in each.comparisons} for each in answers.values())
+    # The primary, which shows no difference, keeps the gate shut.
+    assert gated["None"].adjusted_p_value == pytest.approx(gated["None"].p_value)
+    assert all(gated[name].adjusted_p_value >= gated["None"].p_value for name in gated)
+    assert holm["{'part': 'b'}"].verdict == "inferior"
+    assert gated["{'part': 'b'}"].verdict == "inconclusive"
+
+
+def test_an_open_gate_leaves_the_guardrails_among_themselves():
+    codes, base = np.repeat([0, 1], N), np.arange(2.0 * N)
+    change = np.concatenate([gains(2.0, 1.0), gains(-0.24, 1.0)])
+    result = decide(
+        {"c": model(base + change, codes, ("a", "b"))},
+        model(base, codes, ("a", "b")),
+        primary=primary(),
+        guardrails=[primary(slices=["part"])],
+        correction="hierarchical",
+    )
+    hurt = next(c for c in result.comparisons if c.slice == {"part": "b"})
+    # Holm over two, where without the gate it were over three.
+    assert hurt.adjusted_p_value == pytest.approx(hurt.p_value)
+    assert (hurt.verdict, result.decision) == ("inferior", "hold")
+
+
+def test_each_requirement_says_what_it_costs():
+    _, seen = guarded({"a": gains(0, 1), "b": gains(0, 5)}, require="not_inferior", margin=1.0)
+    assert seen["a"].cost.startswith("with 100 rows this slice cannot show a loss under 1.3")
+    _, shown = guarded({"a": gains(0, 1), "b": gains(0, 5)}, margin=1.0)
+    assert shown["a"].cost == ""
+    assert (
+        shown["b"].cost
+        == "with 100 rows this slice can show harmlessness within 1.408, not within the 1 allowed"
+    )
+
+
+@pytest.mark.parametrize(("share", "flagged"), [(0.9, True), (0.3, False)])
+def test_a_gain_too_good_to_be_true_is_flagged_and_changes_nothing(share, flagged):
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, 1_000).astype(np.int32)
+    wrong = rng.permutation(1_000) < 200
+    mended = wrong & (rng.random(1_000) > share)
+    production, candidate = (
+        Predictions(
+            "binary", 1_000, classes=("0", "1"), label=label, prediction=np.where(miss, 1 - label, label)
+        )
+        for miss in (wrong, mended)
+    )
+    result = decide({"c": candidate}, production, primary={"metric": "accuracy"})
+    assert result.comparisons[0].suspicious is flagged
+    assert [w.split(":")[0] for w in result.warnings] == ["suspiciously better"] * flagged
+    assert result.decision == "promote"
+
+
+# Several sets, budgets, segments, rows
+
+
+def two_sets(recent: np.ndarray, golden: np.ndarray, **keys: Any) -> ComparisonResult:
+    base = np.arange(float(N))
+    sets = [
+        EvaluationSet("recent", model(base), {"c": model(base + recent)}),
+        EvaluationSet("golden", model(base), {"c": model(base + golden)}),
+    ]
+    config = {"sets": ["recent", "golden"], "primary": primary(margin=1.0), **keys}
+    return compare(sets, Compare.model_validate(config))
+
+
+def test_sets_that_disagree_say_so():
+    both = two_sets(gains(1, 1), gains(-0.5, 1))
+    assert both.decision == "promote"
+    assert both.disagreements == [
+        "the sets disagree about mean of kpi: on the recent set it is better by 1 [0.8006, 1.199]; on the golden set it"
+        " is worse by 0.5 [0.3006, 0.6994]"
+    ]
+    split = two_sets(gains(1, 1), gains(-3, 1))
+    assert split.decision == "hold"
+    assert split.disagreements[-1] == "the recent set alone would let it go on, the golden set does not"
+    assert two_sets(gains(1, 1), gains(1, 1)).disagreements == []
+
+
+def spent(**keys: Any) -> Budget:
+    known = {
+        "set": "golden",
+        "golden_sha256": "0" * 64,
+        "horizon": 32,
+        "adaptivity": "none",
+        "used": 32,
+        "left": 0,
+    }
+    rest = {"known": False, "exhausted": True, "error_per_decision": 0.05 / 32, "ledger": "history"}
+    return Budget(**(known | rest | {"detail": "used up: refresh it"} | keys))
+
+
+def test_a_set_that_is_used_up_decides_nothing():
+    base = np.arange(float(N))
+    sets = [EvaluationSet("golden", model(base), {"c": model(base + gains(1, 1))})]
+    config = Compare.model_validate({"primary": primary(), "reuse": {"horizon": 32}})
+    assert compare(sets, config, budget=spent(exhausted=False)).decision == "promote"
+    result = compare(sets, config, budget=spent())
+    assert (result.decision, result.reasons[0]) == ("inconclusive", "used up: refresh it")
+
+
+@pytest.mark.parametrize(
+    ("reuse", "level"),
+    [
+        (None, 1 - 0.05 / 2),
+        ({"horizon": 32}, 1 - 0.05 / 32),
+        ({"horizon": 1}, 1 - 0.05 / 2),
+        ({"horizon": 5, "adaptivity": "full"}, 1 - 0.05 / 2 / 32),
+    ],
+)
+def test_the_error_is_divided_among_candidates_and_uses(reuse, level):
+    base = np.arange(float(N))
+    result = decide({"a": model(base + 1), "b": model(base + 1)}, model(base), primary=primary(), reuse=reuse)
+    assert result.level == pytest.approx(level)
+
+
+def test_far_out_only_metrics_with_bounds_decide():
+    rng = np.random.default_rng(1)
+    label = rng.integers(0, 2, 20_000).astype(np.int32)
+    wrong = rng.permutation(20_000) < 4_000
+    mended = wrong & (rng.random(20_000) > 0.5)
+    production, candidate = (
+        Predictions(
+            "binary", 20_000, classes=("0", "1"), label=label, prediction=np.where(miss, 1 - label, label)
+        )
+        for miss in (wrong, mended)
+    )
+    reuse = {"horizon": 32, "adaptivity": "full"}
+    result = decide({"c": candidate}, production, primary={"metric": "accuracy"}, reuse=reuse)
+    assert result.decision == "promote"
+    (only,) = result.comparisons
+    usual = decide({"c": candidate}, production, primary={"metric": "accuracy"}).comparisons[0]
+    assert only.ci[0] < usual.ci[0] < only.delta
+    unbounded = decide({"c": candidate}, production, primary={"metric": "matthews_corrcoef"}, reuse=reuse)
+    assert unbounded.decision == "inconclusive"
+    assert "no bound holds" in unbounded.reasons[0]
+
+
+def with_segment(loss: float, **keys: Any) -> ComparisonResult:
+    """A candidate better on the whole and worse by `loss` in one of ten parts."""
+    rng = np.random.default_rng(2)
+    n = 4_000
+    codes = rng.integers(0, 10, n).astype(np.int32)
+    base = rng.normal(size=n)
+    change = 0.5 + rng.normal(size=n) - np.where(codes == 3, 0.5 + loss, 0.0)
+    part = Column("part", "category", codes, tuple("abcdefghij"))
+    sets = [
+        EvaluationSet(
+            "golden",
+            replace(model(base), label=base),
+            {"c": model(base + change)},
+            features=(part,),
+            keys=rng.integers(0, 2**63, n).astype(np.uint64),
+        )
+    ]
+    return compare(sets, Compare.model_validate({"primary": primary(), **keys}))
+
+
+def test_a_segment_that_nobody_listed_holds_the_candidate():
+    assert with_segment(1.0).decision == "promote"
+    result = with_segment(1.0, discover=True)
+    assert [found.slice for found in result.segments[0].search.found if found.confirmed] == [{"part": "d"}]
+    assert result.decision == "hold"
+    assert "part d on the golden set is worse by" in result.reasons[0]
+    assert "held back" in result.reasons[0]
+    assert with_segment(1.0, discover={"block": False}).decision == "promote"
+    assert with_segment(-0.2, discover=True).decision == "promote"
+
+
+def test_rows_that_changed_are_named():
+    label = np.tile([0, 1], 10).astype(np.int32)
+    answers = label.copy()
+    answers[3] = 0
+    ids = Column("id", "category", np.arange(20, dtype=np.int32), tuple(range(100, 120)))
+    production = Predictions("binary", 20, classes=("0", "1"), label=label, prediction=label)
+    candidate = replace(production, prediction=answers)
+    sets = [EvaluationSet("golden", production, {"c": candidate}, names=ids.take)]
+    (found,) = compare(sets, Compare.model_validate({"primary": {"metric": "accuracy"}})).flips
+    assert (found.flips.new_errors, found.flips.fixed) == (1, 0)
+    assert [row.id for row in found.flips.rows] == [103]

@@ -1,68 +1,56 @@
 """``compare-to-prod``: decide whether a candidate is better than what runs now, and hurts no slice."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from tidegate import history
 from tidegate.commands.base import Invocation
-from tidegate.commands.evaluation import (
-    evaluation_set,
-    production_model,
-    read_for,
-    read_registry,
-    scorer,
-    working_model,
+from tidegate.commands.comparison_inputs import (
+    Inputs,
+    SetInput,
+    SetTables,
+    gather,
+    join_all,
+    open_candidates,
+    serving_version,
 )
-from tidegate.comparison import EvaluationSet, compare
+from tidegate.commands.evaluation import read_for
+from tidegate.comparison import ComparisonResult, EvaluationSet, compare
 from tidegate.config import Compare
 from tidegate.documents import Document, make_document
-from tidegate.errors import ConfigError, DataError, UsageError
+from tidegate.errors import ConfigError, TidegateError, UsageError
+from tidegate.ledger import Budget, Ledger, budget
 from tidegate.metrics.data import Predictions
-from tidegate.registry import artifact_files, artifacts_digest
-from tidegate.tables import Table, quote
-from tidegate.wording import plural
+from tidegate.representativeness import look
+from tidegate.reweighting import importance_weights
+from tidegate.tables import Column, Table
+
+_SEED = 20131231
 
 
 @dataclass(frozen=True, slots=True)
-class SetTables:
-    """The tables of one evaluation set."""
+class Request:
+    """What was asked for on the command line."""
 
-    name: str
-    production: Table
-    candidates: Mapping[str, Table]
-
-
-@dataclass(frozen=True, slots=True)
-class Join:
-    """How the rows of a candidate and of production met; rows whose id repeats meet nobody."""
-
-    set: str
-    candidate: str
-    matched: int
-    only_candidate: int
-    only_production: int
-    repeated_candidate: int
-    repeated_production: int
-
-    @property
-    def lost(self) -> int:
-        """Rows of both tables that were left out."""
-        return self.only_candidate + self.only_production + self.repeated_candidate + self.repeated_production
+    candidates: Sequence[str]
+    production: str | None
+    reference: str | None
+    first_release: bool
 
 
-def run(
-    invocation: Invocation, candidates: Sequence[str], production: str | None, *, first_release: bool
-) -> int:
+def run(invocation: Invocation, request: Request) -> int:
     """Compare, report, and return the exit code."""
     config = invocation.need("compare", invocation.model.compare)
-    if first_release:
-        document = _first_release(invocation, candidates, production, config)
-    elif candidates or production is not None:
-        document = _from_tables(invocation, candidates, production, config)
+    if request.reference is not None:
+        config = config.model_copy(update={"reference": request.reference})
+    if request.first_release:
+        document = _first_release(invocation, request, config)
     else:
-        document = _from_models(invocation, config)
+        inputs = gather(invocation, config, request.candidates, request.production)
+        document = _document(invocation, config, inputs)
     allowed = {"promote", "inconclusive"} if config.on_inconclusive == "promote" else {"promote"}
     stops = document["decision"] not in allowed
     invocation.publish(document)
@@ -72,67 +60,202 @@ def run(
     return invocation.exit_code(stops=stops)
 
 
-def _from_tables(
-    invocation: Invocation, candidates: Sequence[str], production: str | None, config: Compare
+def comparison_document(
+    invocation: Invocation, config: Compare, sets: Sequence[SetTables], warnings: Sequence[str] = ()
 ) -> Document:
-    """Compare tables that were given; the side that was not is made on the golden set."""
-    tables = _candidates(invocation, candidates)
-    warnings = []
-    if len(config.sets) > 1:
-        warnings.append(f"tables were given: they stand for all of {' and '.join(config.sets)}")
-    if not tables and invocation.model.golden is None:
-        raise UsageError(
-            "--candidate is missing: give the candidate's predictions, or name `golden:` and `predict:` in the config"
+    """The comparison's decision about tables of one or more evaluation sets that are at hand."""
+    return _document(invocation, config, join_all(invocation, config, sets, warnings))
+
+
+def _document(invocation: Invocation, config: Compare, inputs: Inputs) -> Document:
+    budgets, unread = _budgets(invocation, config, inputs.sets)
+    tightest = min(budgets, key=lambda each: (not each.exhausted, each.left), default=None)
+    drift, weights = _golden_drift(invocation, config, inputs.sets)
+    result = compare(
+        [_evaluation(invocation, config, each, weights.get(each.name)) for each in inputs.sets],
+        config,
+        budget=tightest,
+    )
+    warnings = [*inputs.warnings, *invocation.cannot_vouch(), *unread, *result.warnings]
+    if drift is not None and drift["differs"]:
+        warnings.append(drift["sentence"])
+    return make_document(
+        "compare-to-prod",
+        model=invocation.model_name,
+        decision=result.decision,
+        reasons=result.reasons,
+        warnings=warnings,
+        config=invocation.loaded,
+        data=_tables(inputs.sets),
+        body={
+            "confidence": config.confidence,
+            "level": result.level,
+            "correction": config.correction,
+            "first_release": False,
+            "sets": [each.name for each in inputs.sets],
+            "joins": [join for each in inputs.sets for join in each.joins],
+            "comparisons": result.comparisons,
+            "candidates": result.candidates,
+            "ranking": result.ranking,
+            "best": result.best,
+            **_details(result),
+            "budget": tightest,
+            "golden_drift": drift,
+            "baseline": inputs.baseline,
+            "disagreements": result.disagreements,
+            "test_sets": list(_identities(invocation, config, inputs.sets)),
+        },
+    )
+
+
+def _details(result: ComparisonResult) -> dict[str, list[dict[str, object]]]:
+    """Segments and flipped rows, each with its candidate and set."""
+    return {
+        "segments": [
+            {"candidate": each.candidate, "set": each.set, **asdict(each.search)} for each in result.segments
+        ],
+        "flips": [
+            {"candidate": each.candidate, "set": each.set, **asdict(each.flips)} for each in result.flips
+        ],
+    }
+
+
+def _tables(sets: Sequence[SetInput]) -> dict[str, Table]:
+    data = {}
+    for each in sets:
+        data[f"production ({each.name})"] = each.production
+        data |= {f"candidate {name} ({each.name})": table for name, table in each.candidates.items()}
+    return data
+
+
+def _evaluation(
+    invocation: Invocation, config: Compare, each: SetInput, weights: np.ndarray | None
+) -> EvaluationSet:
+    """The set as it is compared: weighted where asked for, with features and names where they are needed."""
+    evaluation = each.evaluation
+    if weights is not None:
+        evaluation = replace(
+            evaluation,
+            production=_weighted(evaluation.production, weights),
+            candidates={name: _weighted(data, weights) for name, data in evaluation.candidates.items()},
         )
-    if not tables:
-        golden = evaluation_set(invocation, "golden")
-        made = scorer(invocation).table(working_model(invocation), golden, "the candidate on the golden set")
-        tables = {"candidate": made}
-    if production is not None:
-        of_production = invocation.open(production)
-    else:
-        serving = read_registry(invocation).production() if _in_repository() else None
-        if serving is None:
-            raise UsageError(
-                "--production is missing: give the production model's predictions, or pass --first-release when no"
-                " model runs in production yet"
-            )
-        golden = evaluation_set(invocation, "golden")
-        with production_model(invocation, serving) as folder:
-            of_production = scorer(invocation).table(folder, golden, "production on the golden set")
-    return comparison_document(invocation, config, [SetTables("given", of_production, tables)], warnings)
+    if config.segments is not None:
+        names = _features(invocation, each.features, config.segments.columns)
+        columns = tuple(_read(each.features, names, each.rows).values())
+        evaluation = replace(evaluation, features=columns, keys=each.keys)
+    return replace(evaluation, names=each.names) if config.flipped_rows else evaluation
 
 
-def _candidates(invocation: Invocation, specs: Sequence[str]) -> dict[str, Table]:
-    tables = {}
-    for spec in specs:
-        name, path = _named(spec)
-        if not name or not path:
-            raise UsageError(f"--candidate {spec!r}: give FILE or NAME=FILE")
-        if name in tables:
-            raise UsageError(f"two candidates are called {name!r}: name them, as in --candidate small=FILE")
-        tables[name] = invocation.open(path)
-    return tables
+def _weighted(data: Predictions, weights: np.ndarray) -> Predictions:
+    return replace(data, weight=weights if data.weight is None else data.weight * weights)
 
 
-def _named(spec: str) -> tuple[str, str]:
-    """``NAME=FILE``, or a file whose own name serves."""
-    name, equals, path = spec.partition("=")
-    if equals and "/" not in name and "\\" not in name and not Path(spec).exists():
-        return name, path
-    return Path(spec).stem or spec, spec
+def _features(invocation: Invocation, table: Table, chosen: Sequence[str] | None) -> list[str]:
+    """The columns that are listed, else those that the drift report watches."""
+    model = invocation.model
+    if chosen is not None:
+        table.require(chosen)
+        return list(chosen)
+    if model.drift.features is not None:
+        return [name for name in model.drift.features if name in table.schema]
+    return [name for name in table.schema if name not in model.columns.named()]
 
 
-def _first_release(
-    invocation: Invocation, candidates: Sequence[str], production: str | None, config: Compare
-) -> Document:
-    if production is not None:
+def _read(table: Table, names: Sequence[str], rows: np.ndarray | None = None) -> dict[str, Column]:
+    columns = table.read([(name, "any") for name in names])
+    return {name: column if rows is None else column.take(rows) for (name, _), column in columns.items()}
+
+
+def _golden_drift(
+    invocation: Invocation, config: Compare, sets: Sequence[SetInput]
+) -> tuple[dict[str, Any] | None, Mapping[str, np.ndarray]]:
+    """Whether the golden rows look like the reference, and the weights that make them, by set."""
+    golden = next((each for each in sets if each.name != "recent"), None)
+    if config.reference is None or golden is None:
+        return None, {}
+    reference = invocation.open(config.reference)
+    names = [name for name in _features(invocation, golden.features, None) if name in reference.schema]
+    if not names:
+        raise ConfigError(
+            f"`compare.reference:` {config.reference} shares no feature with {golden.features.path}: give rows with the"
+            " same columns, or name them under `drift.features:`"
+        )
+    ours, theirs = _read(golden.features, names, golden.rows), _read(reference, names)
+    found = look(
+        ours,
+        theirs,
+        golden_rows=len(golden.rows),
+        reference_rows=reference.rows,
+        false_alarm_rate=invocation.model.drift.false_alarm_rate,
+        min_effect=invocation.model.drift.min_effect,
+    )
+    told = {
+        "reference": reference.path,
+        **asdict(found),
+        "reweighted": False,
+        "effective_rows": None,
+        "largest_weight": None,
+        "method": None,
+    }
+    if not config.reweight:
+        return told, {}
+    importance = importance_weights(ours, theirs, seed=_SEED)
+    told |= {
+        "reweighted": True,
+        "effective_rows": importance.effective_rows,
+        "largest_weight": importance.largest_weight,
+        "method": importance.method,
+        "detail": "; ".join(part for part in (found.detail, importance.detail) if part),
+    }
+    return told, {golden.name: importance.weights}
+
+
+def _budgets(
+    invocation: Invocation, config: Compare, sets: Sequence[SetInput]
+) -> tuple[list[Budget], list[str]]:
+    """What is left of each evaluation set, and what could not be told."""
+    if config.reuse is None:
+        return [], []
+    ledger, unread = _ledger(invocation)
+    budgets = [
+        budget(ledger, each.sha256, each.digests.values(), config.reuse, config.confidence, each.name)
+        for each in sets
+    ]
+    return budgets, unread
+
+
+def _ledger(invocation: Invocation) -> tuple[Ledger | None, list[str]]:
+    """The candidates that were judged before, by evaluation set, from the history."""
+    try:
+        found = history.read(invocation.repository, invocation.model_name, "compare-to-prod")
+    except TidegateError as error:
+        return None, [f"how often the evaluation set has decided is not known: {error}"]
+    return Ledger.of(found), []
+
+
+def _identities(
+    invocation: Invocation, config: Compare, sets: Sequence[SetInput]
+) -> Iterator[dict[str, object]]:
+    """Which candidates were judged on which rows, for the ledger."""
+    for each in sets:
+        # The identity of rows that the config does not name takes a pass over them.
+        if config.reuse is not None or invocation.model.golden is not None:
+            yield {
+                "set": each.name,
+                "sha256": each.sha256,
+                "candidates": sorted(set(each.digests.values())),
+            }
+
+
+def _first_release(invocation: Invocation, request: Request, config: Compare) -> Document:
+    if request.production is not None:
         raise UsageError("--first-release says that nothing runs in production; leave out --production")
-    if _in_repository() and read_registry(invocation).production() is not None:
+    if serving_version(invocation) is not None:
         raise UsageError(
             f"--first-release, but the registry has a production version of {invocation.model_name!r}: leave it out"
         )
-    tables = {f"candidate {name}": table for name, table in _candidates(invocation, candidates).items()}
+    opened = open_candidates(invocation, request.candidates)
+    tables = {f"candidate {name}": table for name, table in opened.items()}
     for table in tables.values():
         read_for(invocation, table, [config.primary, *config.guardrails])
     return make_document(
@@ -144,171 +267,21 @@ def _first_release(
         data=tables,
         body={
             "confidence": config.confidence,
+            "level": config.confidence,
+            "correction": config.correction,
             "first_release": True,
             "sets": [],
             "joins": [],
             "comparisons": [],
             "candidates": [],
             "ranking": [],
+            "best": None,
+            "segments": [],
+            "flips": [],
+            "budget": None,
+            "golden_drift": None,
+            "baseline": None,
+            "disagreements": [],
+            "test_sets": [],
         },
     )
-
-
-def _in_repository() -> bool:
-    return any((folder / ".git").exists() for folder in (Path.cwd(), *Path.cwd().parents))
-
-
-def _from_models(invocation: Invocation, config: Compare) -> Document:
-    """Make the tables: the candidate's from the working tree, production's from the registry."""
-    serving = read_registry(invocation).production()
-    if serving is None:
-        raise ConfigError(
-            f"the registry has no production version of {invocation.model_name!r}: give --candidate and --production"
-            " tables, or pass --first-release if no model runs in production yet"
-        )
-    candidate = working_model(invocation)
-    make = scorer(invocation)
-    warnings = []
-    if artifacts_digest(artifact_files(candidate).items()) == serving.digest:
-        warnings.append(f"the model in the working tree is production version {serving.version} itself")
-    data = {name: evaluation_set(invocation, name) for name in config.sets}
-    # Production first: what the candidate's predictions leave behind must not reach its rival's.
-    with production_model(invocation, serving) as folder:
-        rival = {
-            name: make.table(folder, rows, f"production on the {name} set") for name, rows in data.items()
-        }
-    sets = [
-        SetTables(
-            name, rival[name], {"candidate": make.table(candidate, rows, f"the candidate on the {name} set")}
-        )
-        for name, rows in data.items()
-    ]
-    return comparison_document(invocation, config, sets, warnings)
-
-
-def comparison_document(
-    invocation: Invocation, config: Compare, sets: Sequence[SetTables], warnings: Sequence[str] = ()
-) -> Document:
-    """The comparison's decision about tables of one or more evaluation sets."""
-    joined = [_join(invocation, config, each) for each in sets]
-    result = compare([each for each, _ in joined], config)
-    joins = [join for _, found in joined for join in found]
-    lost = [
-        f"{plural(join.lost, 'row')} without exactly one partner on the {join.set} set were left out"
-        for join in joins
-        if join.lost
-    ]
-    data = {}
-    for each in sets:
-        data[f"production ({each.name})"] = each.production
-        data |= {f"candidate {name} ({each.name})": table for name, table in each.candidates.items()}
-    return make_document(
-        "compare-to-prod",
-        model=invocation.model_name,
-        decision=result.decision,
-        reasons=result.reasons,
-        warnings=[*warnings, *invocation.cannot_vouch(), *lost],
-        config=invocation.loaded,
-        data=data,
-        body={
-            "confidence": config.confidence,
-            "first_release": False,
-            "sets": [each.name for each in sets],
-            "joins": joins,
-            "comparisons": result.comparisons,
-            "candidates": result.candidates,
-            "ranking": result.ranking,
-        },
-    )
-
-
-def _join(invocation: Invocation, config: Compare, tables: SetTables) -> tuple[EvaluationSet, list[Join]]:
-    """Rows that production and all candidates have, one to one by id."""
-    identifier = invocation.model.columns.id
-    if identifier is None:
-        raise ConfigError(
-            "`columns.id:` is missing in the config: it joins the candidate's rows to production's"
-        )
-    for table in (tables.production, *tables.candidates.values()):
-        table.require([identifier])
-    again = tables.production.repeated_rows(identifier)
-    partners, joins = {}, []
-    common = np.ones(tables.production.rows, dtype=bool)
-    for name, table in tables.candidates.items():
-        ours, theirs = tables.production.match(table, identifier)
-        repeated = table.repeated_rows(identifier)
-        joins.append(
-            Join(
-                set=tables.name,
-                candidate=name,
-                matched=len(ours),
-                only_candidate=table.rows - len(ours) - repeated,
-                only_production=tables.production.rows - len(ours) - again,
-                repeated_candidate=repeated,
-                repeated_production=again,
-            )
-        )
-        _refuse_bad_match(joins[-1], config, tables.production, table, identifier)
-        partners[name] = np.full(tables.production.rows, -1)
-        partners[name][ours] = theirs
-        common &= partners[name] >= 0
-    rows = np.flatnonzero(common)
-    uses = [config.primary, *config.guardrails]
-    production = read_for(invocation, tables.production, uses).take(rows)
-    candidates = {
-        name: read_for(invocation, table, uses).take(partners[name][rows])
-        for name, table in tables.candidates.items()
-    }
-    # A class that one model never predicts is a class all the same.
-    classes = tuple(sorted({c for each in (production, *candidates.values()) for c in each.classes}))
-    if production.task == "multiclass":
-        production = production.recoded(classes)
-        candidates = {name: each.recoded(classes) for name, each in candidates.items()}
-    for name, each in candidates.items():
-        _refuse_other_truth(each, production, tables.candidates[name].path)
-    return EvaluationSet(tables.name, production, candidates), joins
-
-
-def _first(table: Table, column: str) -> str:
-    value = table.scalar(f"min(CAST({quote(column)} AS VARCHAR))")
-    return "no value at all" if value is None else repr(value)
-
-
-def _refuse_bad_match(
-    join: Join, config: Compare, production: Table, candidate: Table, identifier: str
-) -> None:
-    if join.matched == 0:
-        raise DataError(
-            f"{candidate.path} and {production.path} share no {identifier} (such as {_first(candidate, identifier)}"
-            f" and {_first(production, identifier)}): are they predictions of the same rows, ids written alike?"
-        )
-    if join.lost / (join.matched + join.lost) <= config.max_unmatched_share:
-        return
-    counts = {
-        f"only in {candidate.path}": join.only_candidate,
-        f"only in {production.path}": join.only_production,
-    }
-    for table, repeated in ((candidate, join.repeated_candidate), (production, join.repeated_production)):
-        counts[f"with a repeated {identifier} in {table.path}{_repeats(table, identifier)}"] = repeated
-    told = ", ".join(f"{count:,} {where}" for where, count in counts.items() if count)
-    raise DataError(
-        f"{join.lost:,} of {join.matched + join.lost:,} rows have no partner by {identifier} ({told}), more than"
-        f" `compare.max_unmatched_share: {config.max_unmatched_share:g}` allows: predict the same rows, each once,"
-        " with both models"
-    )
-
-
-def _repeats(table: Table, identifier: str) -> str:
-    repeated = table.duplicated(identifier, limit=1)
-    return f" ({repeated[0][0]} stands {repeated[0][1]} times)" if repeated else ""
-
-
-def _refuse_other_truth(candidate: Predictions, production: Predictions, path: str) -> None:
-    if candidate.label is None or production.label is None:
-        return
-    differ = candidate.label != production.label
-    if differ.any():
-        raise DataError(
-            f"{path}: the label differs from production's in {int(differ.sum()):,} rows that have the same id:"
-            " both tables must hold the same truth"
-        )

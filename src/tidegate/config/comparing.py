@@ -13,6 +13,9 @@ _RELATIVE = (
 )
 
 
+_MOST_ADAPTIVE = 40
+
+
 class _Compared(MetricUse):
     better: Literal["higher", "lower"] | None = Field(
         default=None, description="which direction is better, for a metric such as `mean` that cannot know"
@@ -99,6 +102,15 @@ class Reuse(Section):
         default="none",
         description="full: what comes next may depend on every earlier decision; none: it does not",
     )
+
+    @model_validator(mode="after")
+    def _some_error_is_left(self) -> Self:
+        if self.adaptivity == "full" and self.horizon > _MOST_ADAPTIVE:
+            raise ValueError(
+                f"with `adaptivity: full` each use halves the error: a horizon over {_MOST_ADAPTIVE} leaves none that"
+                " rows could show; refresh the set more often, or use `adaptivity: none`"
+            )
+        return self
 
 
 class Compare(Section):

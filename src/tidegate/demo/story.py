@@ -219,7 +219,9 @@ class Flywheel:
         self.git.git("checkout", "--quiet", "-B", BRANCH, "FETCH_HEAD")
         gate = self._command("evaluate-gate", month, lambda i: evaluate_gate.run(i, None))
         compared = self._command(
-            "compare-to-prod", month, lambda i: compare_to_prod.run(i, [], None, first_release=first)
+            "compare-to-prod",
+            month,
+            lambda i: compare_to_prod.run(i, compare_to_prod.Request([], None, None, first_release=first)),
         )
         self.git.git("checkout", "--quiet", "main")
         if gate["decision"] != "pass" or compared["decision"] != "promote":

@@ -1,0 +1,255 @@
+"""Candidate against production: paired comparisons in, a decision out. Pure: reads no file and writes none.
+
+The error is divided among the candidates, because the best of several was chosen, and among the uses of the
+evaluation set, when a budget is kept (Renggli et al. 2019). :mod:`tidegate.comparison.verdicts` says which corrections
+are made for what, and which are not.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from tidegate import arms
+from tidegate.comparison import deciding, verdicts
+from tidegate.comparison.margins import effective_margin
+from tidegate.comparison.results import (
+    CandidateDecision,
+    Comparison,
+    ComparisonResult,
+    Decision,
+    EvaluationSet,
+    Require,
+    Role,
+    SetFlips,
+    SetSegments,
+    Verdict,
+)
+from tidegate.comparison.verdicts import Question, oriented
+from tidegate.config import Compare, Guardrail, Primary, Segments
+from tidegate.flips import flipped
+from tidegate.gate import in_classes
+from tidegate.ledger import Budget
+from tidegate.metrics import METRICS, dependent, far_out
+from tidegate.metrics.base import Metric, Options, Paired
+from tidegate.metrics.data import Groups, Predictions
+from tidegate.segments import Segment, search, surrogate
+from tidegate.slices import groupings
+from tidegate.wording import name_slice, number, plural
+
+PRODUCTION = "production"
+"""What production is called in the ranking."""
+
+__all__ = [
+    "CandidateDecision",
+    "Comparison",
+    "ComparisonResult",
+    "Decision",
+    "EvaluationSet",
+    "Verdict",
+    "compare",
+]
+
+
+def compare(
+    sets: Sequence[EvaluationSet], config: Compare, *, budget: Budget | None = None
+) -> ComparisonResult:
+    """Compare every candidate with production on every set.
+
+    The primary comparison is made on the first set. On each further set the primary metric is a guardrail with the
+    primary's margin, so that what improves the newest rows does not harm the golden ones.
+
+    Args:
+        sets: at least one.
+        config: what is compared, and what is required.
+        budget: how much of the evaluation set is left; it divides the error, and an exhausted one decides nothing.
+    """
+    names = list(sets[0].candidates)
+    error = error_of_one(config, len(names))
+    level = 1 - error
+    questions = [
+        question
+        for name in names
+        for position, each in enumerate(sets)
+        for question in _ask(each, name, config, error, first=position == 0)
+    ]
+    comparisons = verdicts.conclude(questions, config, error * len(names), level)
+    segments = list(_search(sets, config, 1 - error / len(sets)))
+    flips = list(_flips(sets, config.flipped_rows))
+    ranking = _rank(sets[0], config.primary, 1 - error * len(names))
+    decisions = [
+        deciding.decide(
+            name,
+            [c for c in comparisons if c.candidate == name],
+            [] if config.segments is None or not config.segments.block else list(_worse(segments, name)),
+        )
+        for name in names
+    ]
+    if budget is not None and budget.exhausted:
+        decisions = [
+            CandidateDecision(d.candidate, "inconclusive", [budget.detail, *d.reasons]) for d in decisions
+        ]
+    chosen = deciding.best(decisions, [rank.candidate for rank in ranking.entries])
+    prefix = f"{chosen.candidate}: " if len(names) > 1 else ""
+    return ComparisonResult(
+        decision=chosen.decision,
+        reasons=[prefix + reason for reason in chosen.reasons],
+        level=level,
+        comparisons=comparisons,
+        candidates=decisions,
+        ranking=ranking.entries,
+        best=ranking.best,
+        segments=segments,
+        flips=flips,
+        disagreements=deciding.disagreements(comparisons) if len(sets) > 1 else [],
+        warnings=list(_suspicions(comparisons, several=len(names) > 1)),
+    )
+
+
+def error_of_one(config: Compare, candidates: int) -> float:
+    """The error of the two-sided interval of one candidate: a share of what the config allows.
+
+    Without adaptivity a horizon of uses has room for the candidates of one run; with it, each earlier decision doubles
+    the questions that could have been asked.
+    """
+    allowed = 1 - config.confidence
+    if config.reuse is None:
+        return allowed / candidates
+    if config.reuse.adaptivity == "none":
+        return allowed / max(candidates, config.reuse.horizon)
+    return allowed / candidates / 2.0**config.reuse.horizon
+
+
+def _ask(each: EvaluationSet, name: str, config: Compare, error: float, *, first: bool) -> Iterable[Question]:
+    candidate, production = each.candidates[name], each.production
+    for role, use, require in _uses(config, first=first):
+        for one in in_classes(use, production):
+            for groups in groupings(production, one.slices):
+                answers = _paired(one, candidate, production, groups, error)
+                for i, (where, found) in enumerate(zip(groups.slices, answers, strict=True)):
+                    answer, margin = oriented(found, one), 0.0
+                    # What must be better has no loss to allow.
+                    if require != "superior":
+                        margin = one.margin or 0.0
+                        if one.relative_margin is not None:
+                            rows = groups.members[i]
+                            margin = effective_margin(
+                                one, answer, candidate.take(rows), production.take(rows)
+                            )
+                    yield Question(role, one, require, margin, where, name, each.name, answer)
+
+
+def _paired(
+    use: Primary | Guardrail, candidate: Predictions, production: Predictions, groups: Groups, error: float
+) -> list[Paired]:
+    """The paired answers of each group; where normal tails do not hold, by bounds that do."""
+    if error < far_out.FAR_OUT:
+        return far_out.compare(
+            use.definition, candidate, production, groups, use.options, 1 - error, error=error
+        )
+    return dependent.compare(use.definition, candidate, production, groups, use.options, 1 - error)
+
+
+def _uses(config: Compare, *, first: bool) -> Iterable[tuple[Role, Primary | Guardrail, Require]]:
+    primary = config.primary
+    yield ("primary", primary, primary.require) if first else ("guardrail", primary, "non_inferior")
+    for guardrail in config.guardrails:
+        yield "guardrail", guardrail, guardrail.require
+
+
+def _search(sets: Sequence[EvaluationSet], config: Compare, level: float) -> Iterable[SetSegments]:
+    if config.segments is None:
+        return
+    for each in sets:
+        if each.keys is None or each.production.label is None:
+            continue
+        chosen = _searched_by(config.segments, config.primary, each.production)
+        if chosen is None:
+            continue
+        metric, options, better = chosen
+        for name, candidate in each.candidates.items():
+            found = search(
+                candidate,
+                each.production,
+                each.features,
+                config.segments,
+                metric=metric,
+                options=options,
+                better=better,
+                keys=each.keys,
+                level=level,
+            )
+            yield SetSegments(name, each.name, found)
+
+
+def _searched_by(
+    config: Segments, primary: Primary, data: Predictions
+) -> tuple[Metric, Options, Literal["higher", "lower"]] | None:
+    """The metric that segments are searched by, with its options and the direction that is better."""
+    if config.metric is not None:
+        metric, options = METRICS[config.metric], METRICS[config.metric].settled
+    else:
+        chosen = surrogate(primary.definition, data.task, primary.options)
+        if chosen is None:
+            return None
+        metric, options = chosen
+    if metric.better == "neither":
+        return metric, options, primary.better or "higher"
+    return metric, options, metric.better
+
+
+def _worse(segments: Sequence[SetSegments], candidate: str) -> Iterable[str]:
+    for each in segments:
+        if each.candidate == candidate:
+            for found in each.search.found:
+                if found.confirmed:
+                    yield _segment_sentence(each, found)
+
+
+def _segment_sentence(each: SetSegments, found: Segment) -> str:
+    low, high = found.ci or (math.nan, math.nan)
+    return (
+        f"{each.search.metric}{name_slice(found.slice)} on the {each.set} set is worse by {number(abs(found.delta))}"
+        f" [{number(-high)}, {number(-low)}] on {plural(found.rows, 'row')} that were held back from the search"
+    )
+
+
+def _flips(sets: Sequence[EvaluationSet], limit: int) -> Iterable[SetFlips]:
+    for each in sets:
+        if each.names is None:
+            continue
+        for name, candidate in each.candidates.items():
+            found = flipped(candidate, each.production, each.names, limit)
+            if found is not None:
+                yield SetFlips(name, each.name, found)
+
+
+def _rank(first: EvaluationSet, primary: Primary, level: float) -> arms.Ranking:
+    models = {**first.candidates, PRODUCTION: first.production}
+    everything = groupings(first.production, [])[0]
+    values = {
+        name: dependent.estimate(primary.definition, data, everything, primary.options, None)[0].value
+        for name, data in models.items()
+    }
+    linearised = {name: primary.definition.linearise(data, primary.options) for name, data in models.items()}
+    sign = -1 if "lower" in (primary.better, primary.definition.better) else 1
+    return arms.rank(
+        values,
+        linearised,
+        sign=sign,
+        level=level,
+        clusters=first.production.cluster,
+        weights=first.production.weight,
+        production=PRODUCTION,
+    )
+
+
+def _suspicions(comparisons: Sequence[Comparison], *, several: bool) -> Iterable[str]:
+    for c in comparisons:
+        if c.suspicious:
+            who = f"{c.candidate}: " if several else ""
+            yield (
+                f"{who}suspiciously better: {verdicts.sentence(replace(c, detail=''))}, from"
+                f" {number(c.production_value)} to {number(c.candidate_value)}: look for the label among the features,"
+                " and for rows of this set among the training data"
+            )
