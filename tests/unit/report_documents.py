@@ -666,6 +666,384 @@ def compare_several() -> Document:
     return document | {"decision": "promote", "reasons": ["boosting: every requirement is met"]}
 
 
+_CARRIERS = {
+    # candidate's and production's recall, then the interval of the difference, adjusted p, rows and verdict
+    "UA": ((0.3611, 0.4224), [-0.0961, -0.0265], 0.004, 812, "inferior"),
+    "HA": ((0.4021, 0.4362), [-0.1203, 0.0521], 1.0, 94, "inconclusive"),
+    "EV": ((0.4377, 0.4391), [-0.0119, 0.0092], 1.0, 2_197, "non_inferior"),
+    "DL": ((0.4466, 0.4402), [-0.0035, 0.0163], 1.0, 1_644, "non_inferior"),
+    "B6": ((0.4712, 0.4391), [0.0104, 0.0538], 0.021, 1_902, "superior"),
+    None: ((0.5120, 0.4310), [0.0311, 0.1309], 0.008, 402, "superior"),
+}
+_NEW_IN_COMPARISONS = {
+    "column": None,
+    "by": None,
+    "options": {},
+    "clusters": None,
+    "relative_margin": None,
+    "cost": "",
+    "equivalence": None,
+    "suspicious": False,
+}
+
+
+def _by_carrier(name: str, **rest: Any) -> list[Document]:
+    return [
+        comparison(
+            "recall",
+            values,
+            ci,
+            verdict,
+            set=name,
+            slice={"carrier": carrier},
+            role="guardrail",
+            require="not_inferior" if carrier == "HA" else "non_inferior",
+            margin=0.03,
+            adjusted_p_value=adjusted,
+            p_value=adjusted / 12,
+            p_better=0.5,
+            rows=rows,
+            method="McNemar, mid-p",
+            satisfied=verdict != "inferior",
+        )
+        | _NEW_IN_COMPARISONS
+        | rest
+        | (
+            {"cost": "with 94 rows this slice cannot show a loss under 0.12", "detectable": 0.12}
+            if carrier == "HA"
+            else {}
+        )
+        for carrier, (values, ci, adjusted, rows, verdict) in _CARRIERS.items()
+    ]
+
+
+def _unharmed(row: Document) -> Document:
+    """The same comparison where nothing much has changed."""
+    same = {"verdict": "non_inferior", "satisfied": True, "p_value": 0.71, "adjusted_p_value": 1.0}
+    better = round(row["production_value"] + 0.004, 4)
+    return row | same | {"candidate_value": better, "delta": 0.004, "ci": [-0.0171, 0.0251], "rows": 4_120}
+
+
+def found_segment(where: Document, delta: float, confirmed: bool, **rest: Any) -> Document:
+    """One segment that the scan of a comparison came upon."""
+    row: Document = {
+        "slice": where,
+        "rows_scanned": 341,
+        "delta_scanned": round(delta * 1.4, 4),
+        "p_value": 0.00012,
+        "q_value": 0.021,
+        "rows": 329,
+        "delta": delta,
+        "ci": [round(delta - 0.031, 4), round(delta + 0.031, 4)],
+        "p_value_held_back": 0.0008 if confirmed else 0.21,
+        "adjusted_p_value": 0.0024 if confirmed else 0.42,
+        "confirmed": confirmed,
+        "margin": 0.0,
+    }
+    return row | rest
+
+
+def segment_search(found: list[Document], **rest: Any) -> Document:
+    """One entry of `segments[]` of a `compare-to-prod` document."""
+    row: Document = {
+        "candidate": "candidate",
+        "set": "golden",
+        "metric": "log_loss",
+        "searched": 412,
+        "tested_columns": [f"feature_{index}" for index in range(9)],
+        "left_out": ["flight_id", "tail_number"],
+        "false_discovery_rate": 0.1,
+        "discovered": 14 if len(found) > 2 else len(found),
+        "rows_scanned": 5_012,
+        "rows_held_back": 4_978,
+        "found": found,
+    }
+    return row | rest
+
+
+def flipped(kind: str, index: int, **rest: Any) -> Document:
+    """One row whose answer changed."""
+    wrong, right = ("0", "1") if index % 3 else ("1", "0")
+    scores = (0.6612, 0.1204) if (right == "1") == (kind == "new_error") else (0.3388, 0.8796)
+    row: Document = {
+        "id": 90_211 + 17 * index,
+        "kind": kind,
+        "label": right,
+        "production": right if kind == "new_error" else wrong,
+        "candidate": wrong if kind == "new_error" else right,
+        "production_score": scores[0],
+        "candidate_score": scores[1],
+        "change": 0.5408 if kind == "new_error" else -0.5408,
+    }
+    return row | rest
+
+
+def flips(name: str = "golden", new_errors: int = 14, fixed: int = 31, **rest: Any) -> Document:
+    """One entry of `flips[]` of a `compare-to-prod` document."""
+    rows = [flipped("new_error", index) for index in range(new_errors)]
+    row: Document = {
+        "candidate": "candidate",
+        "set": name,
+        "kind": "class",
+        "new_errors": new_errors,
+        "fixed": fixed,
+        "rows_compared": 9_990,
+        "rows": [*rows, *(flipped("fixed", 100 + index) for index in range(fixed))],
+    }
+    return row | rest
+
+
+def compare_sets() -> Document:
+    """A candidate that fixes the newest rows and harms golden ones, with all that a comparison can say."""
+    base = compare_hold()
+    golden = [row | _NEW_IN_COMPARISONS for row in base["comparisons"][1:2]]
+    rows = [
+        comparison("roc_auc", (0.7187, 0.7031), [0.0081, 0.0231], "superior", set="recent", rows=24_951)
+        | _NEW_IN_COMPARISONS
+        | {"clusters": 3_120, "method": "cluster-robust (CR3)", "p_better": 0.9998},
+        comparison("roc_auc", (0.6902, 0.7144), [-0.0371, -0.0113], "inferior", rows=9_990, satisfied=False)
+        | _NEW_IN_COMPARISONS
+        | {"role": "guardrail", "require": "non_inferior", "margin": 0.007144, "relative_margin": 0.01},
+        *golden,
+        golden[0] | {"set": "recent", "rows": 24_951, "equivalence": {"p_value": 0.0012, "holds": True}},
+        *_by_carrier("golden"),
+        *map(_unharmed, _by_carrier("recent")),
+        comparison("precision", (0.9412, 0.5121), [0.3911, 0.4671], "superior", role="guardrail")
+        | _NEW_IN_COMPARISONS
+        | {"margin": 0.02, "require": "equivalent", "suspicious": True, "satisfied": False}
+        | {"equivalence": {"p_value": 0.83, "holds": False}},
+    ]
+    return base | {
+        "reasons": [
+            "roc_auc on the golden set is worse by 0.0242 [0.0113, 0.0371]: worse by more than the 0.007144 allowed",
+            "recall for carrier UA on the golden set is worse by 0.0613 [0.0265, 0.0961]",
+        ],
+        "level": 0.9984375,
+        "correction": "holm",
+        "comparisons": rows,
+        "candidates": [
+            {"candidate": "candidate", "decision": "hold", "reasons": ["roc_auc on golden: inferior"]}
+        ],
+        "ranking": [
+            {"candidate": "candidate", "production": False, "value": 0.7187, "delta_to_next": 0.0156}
+            | {"ci_to_next": [0.0081, 0.0231], "delta": 0.0156, "ci": [0.0081, 0.0231]}
+            | {"ranks": [1, 1], "may_be_best": True},
+            {"candidate": "production", "production": True, "value": 0.7031, "delta_to_next": None}
+            | {"ci_to_next": None, "delta": 0.0, "ci": [0.0, 0.0], "ranks": [2, 2], "may_be_best": False},
+        ],
+        "best": {
+            "candidate": "candidate",
+            "sentence": "candidate is better than production with 99.8% confidence",
+            "may_be_best": ["candidate"],
+            "method": "multiple comparisons with the best",
+            "confidence": 0.9984375,
+        },
+        "segments": [
+            segment_search([], set="recent", left_out=[]),
+            segment_search(
+                [
+                    found_segment({"origin": "JFK", "dep_hour": ">= 20"}, -0.0712, True),
+                    found_segment({"tail": None}, -0.0204, False),
+                    found_segment({"distance": "< 100"}, -0.0131, False),
+                ]
+            ),
+        ],
+        "flips": [flips("recent", 0, 210, rows=[]), flips()],
+        "budget": {
+            "set": "golden",
+            "golden_sha256": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+            "horizon": 32,
+            "adaptivity": "none",
+            "used": 7,
+            "left": 25,
+            "known": False,
+            "exhausted": False,
+            "error_per_decision": 0.0015625,
+            "ledger": "history",
+            "detail": "this golden set has judged 7 of 32 candidates; 25 are left; the error is divided by 32, and"
+            " intervals are about 1.394 times as wide as for a single decision",
+        },
+        "golden_drift": {
+            "reference": "warehouse-recent",
+            "reference_rows": 50_000,
+            "rows": 9_990,
+            "drifted": [
+                {
+                    "column": "distance",
+                    "test": "Kolmogorov-Smirnov",
+                    "p_value": 1e-9,
+                    "adjusted_p_value": 1e-8,
+                }
+                | {"effect": 0.2104},
+                {"column": "carrier", "test": "chi-squared, two samples", "p_value": 1e-5}
+                | {"adjusted_p_value": 0.0001, "effect": 0.0921},
+            ],
+            "tested": 12,
+            "differs": True,
+            "sentence": "the golden set no longer looks like production: 2 of 12 columns differ:"
+            " distance (effect 0.2104), carrier (effect 0.0921)",
+            "reweighted": False,
+            "effective_rows": None,
+            "largest_weight": None,
+            "method": "",
+            "detail": "",
+        },
+        "baseline": {
+            "version": 3,
+            "commit": "9fceb02d0ae598e95dc970b74767f19372d61af8",
+            "promoted_at": "2012-12-20T10:15:00Z",
+            "age_days": 101,
+            "source": "registry",
+            "golden_sha256": "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+            "notes": [
+                "production was promoted more than 90 days ago",
+                "production moved on from version 3 to 4 after this branch was cut: update the branch",
+            ],
+        },
+        "disagreements": [
+            "roc_auc: superior on the recent set, and inferior on the golden set",
+            "recall for carrier UA: non-inferior on the recent set, and inferior on the golden set",
+        ],
+    }
+
+
+def compare_arms() -> Document:
+    """Three candidates and production on a golden set that is used up."""
+    base, complete = compare_several(), compare_sets()
+    names = ("boosting", "logistic", "forest")
+    slices = [row for row in _by_carrier("golden") if row["slice"]["carrier"] in ("UA", "B6", "DL")]
+    primary = comparison("roc_auc", (0.7187, 0.7031), [0.0081, 0.0231], "superior") | _NEW_IN_COMPARISONS
+    arms = [
+        ("boosting", 0.7187, 0.0051, [-0.0011, 0.0113], 0.0156, [0.0071, 0.0241], [1, 2]),
+        ("logistic", 0.7136, 0.0105, [0.0011, 0.0199], 0.0105, [0.0011, 0.0199], [1, 2]),
+        ("production", 0.7031, 0.0137, [0.0041, 0.0233], 0.0, [0.0, 0.0], [3, 3]),
+        ("forest", 0.6894, None, None, -0.0137, [-0.0233, -0.0041], [4, 4]),
+    ]
+    return base | {
+        "decision": "inconclusive",
+        "reasons": ["the golden set is used up: it has judged 32 of 32 candidates; refresh it"],
+        "sets": ["golden"],
+        "candidates": [
+            {"candidate": name, "decision": "inconclusive", "reasons": ["the golden set is used up"]}
+            for name in names
+        ],
+        "level": 1 - 0.05 / 3 / 32,
+        "correction": "hierarchical",
+        "comparisons": [row | {"candidate": name} for name in names for row in (primary, *slices)],
+        "ranking": [
+            {
+                "candidate": name,
+                "production": name == "production",
+                "value": value,
+                "delta_to_next": lead,
+                "ci_to_next": lead_ci,
+                "delta": delta,
+                "ci": ci,
+                "ranks": ranks,
+                "may_be_best": ranks[0] == 1,
+            }
+            for name, value, lead, lead_ci, delta, ci, ranks in arms
+        ],
+        "best": {
+            "candidate": "boosting",
+            "sentence": "boosting and logistic cannot be told apart: either may be best",
+            "may_be_best": ["boosting", "logistic"],
+            "method": "simultaneous intervals, max-t",
+            "confidence": 0.95,
+        },
+        "segments": [segment_search([], candidate=name, searched=0) for name in names[:1]]
+        + [segment_search([found_segment({"tail": "N1"}, -0.02, False)], candidate=names[1])],
+        "flips": [
+            flips(candidate=name, kind="error", new_errors=1_204, fixed=2_011)
+            | {
+                "rows": [
+                    flipped(
+                        kind,
+                        index,
+                        id=f"EV-44{index}",
+                        label=31.5,
+                        production=28.25,
+                        candidate=2.0,
+                        change=change,
+                    )
+                    | {"production_score": None, "candidate_score": None}
+                    for index in range(2)
+                    for kind, change in (("new_error", 26.25), ("fixed", -12.5))
+                ]
+            }
+            for name in names[:2]
+        ],
+        "budget": complete["budget"]
+        | {
+            "used": 32,
+            "left": 0,
+            "exhausted": True,
+            "detail": "used up: this golden set has judged 32 of 32 candidates: refresh it with rows that are new",
+        },
+        "golden_drift": complete["golden_drift"]
+        | {
+            "reweighted": True,
+            "effective_rows": 4_210,
+            "largest_weight": 8.3,
+            "method": "logistic regression, cross-fitted",
+            "detail": "1.2% of production lies where the golden set has next to no rows",
+        },
+        "baseline": complete["baseline"]
+        | {"version": None, "commit": None, "promoted_at": None}
+        | {"age_days": None, "source": "given", "notes": []},
+        "disagreements": [],
+    }
+
+
+def compare_quiet() -> Document:
+    """A candidate that is better, in a document whose newer keys say nothing."""
+    base, complete = compare_promote(), compare_sets()
+    return base | {
+        "level": 0.95,
+        "correction": "holm",
+        "comparisons": [_NEW_IN_COMPARISONS | row for row in base["comparisons"]],
+        "ranking": complete["ranking"],
+        "best": None,
+        "segments": [],
+        "flips": [flips(new_errors=0, fixed=0, rows=[])],
+        "budget": complete["budget"] | {"known": True, "ledger": "none", "detail": ""},
+        "golden_drift": complete["golden_drift"]
+        | {
+            "drifted": [],
+            "differs": False,
+            "sentence": "the golden set looks like production in all 12 columns compared",
+        },
+        "baseline": None,
+        "disagreements": [],
+    }
+
+
+def compare_crowded(slices: int = 400) -> Document:
+    """A comparison with too much of everything."""
+    document = compare_sets()
+    carriers = [row for row in document["comparisons"] if row["slice"] == {"carrier": "UA"}]
+    wide = [
+        row
+        | {"slice": {"destination": f"airport {index:03d}", "carrier": "United Air Lines"}}
+        | {"delta": -0.2 + index / 1_000, "cost": "with 94 rows this slice cannot show a loss under 0.12"}
+        for index in range(slices)
+        for row in carriers
+    ]
+    segments = [
+        found_segment({"destination": f"airport {index:03d}"}, -0.05 - index / 10_000, index < 10)
+        for index in range(20)
+    ]
+    return document | {
+        "comparisons": [*document["comparisons"], *wide],
+        "segments": [segment_search(segments, candidate=f"candidate {index}") for index in range(12)],
+        "flips": [
+            flips(candidate=f"candidate {index}") | {"new_errors": 700, "fixed": 300} for index in range(12)
+        ],
+        "disagreements": [f"recall for airport {index}: the sets disagree" for index in range(slices)],
+        "baseline": document["baseline"] | {"notes": [f"note {index}" for index in range(slices)]},
+    }
+
+
 def feature(name: str, effect: float, drifted: bool, **rest: Any) -> Document:
     """One feature of a `drift-report` document."""
     row: Document = {
@@ -966,6 +1344,9 @@ SAMPLES = {
     "compare-promote": compare_promote,
     "compare-first-release": compare_first_release,
     "compare-several": compare_several,
+    "compare-sets": compare_sets,
+    "compare-arms": compare_arms,
+    "compare-quiet": compare_quiet,
     "drift-retrain": drift_retrain,
     "drift-watch": drift_watch,
     "drift-none": drift_none,

@@ -35,6 +35,8 @@ PAGES = [
     "gate-hostile",
     "compare-hold",
     "compare-several",
+    "compare-sets",
+    "compare-arms",
     "drift-retrain",
     "retrain-opened",
     "promoted",
@@ -528,6 +530,238 @@ def test_a_retraining_tells_what_its_gate_waived() -> None:
         assert "Segments nobody listed" in text
 
 
+EVERY_WAY = pytest.mark.parametrize(
+    "renderer", [reports.markdown, reports.html, partial(reports.terminal, color=False)]
+)
+
+
+def in_sight(markdown: str) -> str:
+    """Take out what is folded away."""
+    return re.sub(r"<details>.*?</details>", "", markdown, flags=re.DOTALL)
+
+
+def words(text: str) -> str:
+    """Take the tags and the breaks out of a rendering."""
+    return re.sub(" +", " ", re.sub("<[^>]+>|\n", " ", text)).replace("\N{NO-BREAK SPACE}", " ")
+
+
+@pytest.mark.parametrize("renderer", [reports.markdown, reports.html])
+def test_a_comparison_is_told_from_the_verdict_to_the_evidence(renderer: Renderer) -> None:
+    text = renderer(documents.compare_sets())
+    order = [
+        "3 not met",
+        "lead to different conclusions",
+        "ets side by side",
+        "Gains and losses by slice",
+        "Segments nobody listed",
+        "Rows that changed",
+        "with 99.8% confidence",
+        "What this stands on",
+    ]
+
+    assert [text.index(part) for part in order] == sorted(text.index(part) for part in order)
+
+
+@EVERY_WAY
+def test_what_no_reader_of_a_comparison_may_miss_is_above_its_tables(renderer: Renderer) -> None:
+    sets, arms = renderer(documents.compare_sets()), renderer(documents.compare_arms())
+    top = sets[: sets.lower().index("sets side by side" if "side by side" in sets else "  verdict  ")]
+
+    assert "superior on the recent set, and inferior on the golden set" in top
+    assert "1 segment that nobody listed is worse, confirmed by rows held back" in top
+    assert "1 gain is suspiciously large: look for a leak first" in top
+    assert "The golden rows may not stand for production" in top
+    assert "The test set is used up and cannot decide" in arms
+    assert "used up: this golden set has judged 32 of 32 candidates: refresh it" in arms
+    assert not re.search("used up|suspicious|stand for", renderer(documents.compare_quiet()))
+
+
+def test_only_the_golden_set_that_is_not_reweighted_is_a_warning() -> None:
+    markdown = reports.markdown(documents.compare_arms())
+
+    assert "may not stand for production" not in markdown
+    assert "Likeness to production — the golden set no longer looks like production" in markdown
+    assert "they count as 4,210 rows, and the largest weight is 8.3" in markdown
+
+
+def test_what_was_required_is_said_with_its_level_and_its_cost() -> None:
+    sets, arms = reports.markdown(documents.compare_sets()), reports.markdown(documents.compare_arms())
+
+    assert (
+        "Required at 95% confidence: roc_auc on recent must be superior; 13 guardrails must be shown to be harmless"
+        " (non-inferior); 2 guardrails must not be shown to do harm (not inferior); 1 guardrail must be shown to be"
+        " equivalent. Intervals hold at 99.8%, after division among the uses of the set." in sets
+    )
+    assert "must be superior; 3 guardrails must be" in arms
+    assert "Intervals hold at 99.9%, after division among 3 candidates and the uses of the set." in arms
+    assert "only once it differs" in arms
+    assert in_sight(sets).count("cannot show a loss under 0.12") == 2
+    assert "within 0.007144 (1% of production)" in sets
+    assert "24,951 in 3,120 clusters" in sets
+
+
+def test_many_costs_are_folded() -> None:
+    document = documents.compare_sets()
+    document["comparisons"] = [row | {"cost": "costs a lot"} for row in document["comparisons"]]
+    markdown = reports.markdown(document)
+
+    assert markdown.count("costs a lot") == 17
+    assert "costs a lot" not in in_sight(markdown)
+
+
+def test_sets_stand_side_by_side() -> None:
+    markdown = reports.markdown(documents.compare_sets()).replace("\N{NO-BREAK SPACE}", " ")
+    start = markdown.index("**The sets side by side**")
+    table = [row for row in markdown[start:].split("\n\n")[1].splitlines() if row.startswith("|")]
+
+    assert table[0] == "| comparison | <code>recent</code> | <code>golden</code> | "
+    assert len(table) == 2 + 9
+    assert [row.count(" | ") for row in table[2:]] == [3] * 9
+    primary = next(row for row in table if "**primary**" in row)
+    assert primary.index("✓ superior<br>+0.0156") < primary.index("inferior**<br>−0.0242")
+    assert "| – | **✗" in next(row for row in table if "precision" in row)
+    for name in ("compare-hold", "compare-arms", "compare-quiet"):
+        assert "side by side" not in reports.markdown(SAMPLES[name]())
+
+
+def test_a_comparison_of_several_sets_shows_what_is_not_met_and_folds_the_rest() -> None:
+    markdown = reports.markdown(documents.compare_sets())
+    rows = [row for row in body_rows(in_sight(markdown)) if "within" in row]
+
+    assert len(rows) == 3
+    assert all(row.startswith("| **✗") for row in rows)
+    assert "<details><summary>14 more comparisons</summary>" in markdown
+
+
+@pytest.mark.parametrize("renderer", [reports.markdown, reports.html])
+def test_segments_that_are_not_confirmed_are_folded(renderer: Renderer) -> None:
+    text = renderer(documents.compare_sets())
+
+    assert (
+        "1 segment is worse, confirmed by the rows held back; 2 more looked worse and are not confirmed."
+        in text
+    )
+    assert (
+        "14 were found, and the 3 that do not repeat others were tested again on 4,978 rows held back."
+        in text
+    )
+    assert "No segment was found where the candidate is worse." in text
+    assert "JFK" in in_sight(text)
+    assert "distance" in text
+    assert "distance = " not in words(in_sight(text))
+    assert "&#60; 100" not in in_sight(text)
+    assert "&lt; 100" not in in_sight(text)
+    assert "1 segment looked worse; none is confirmed" in renderer(documents.compare_arms())
+    assert "No segment could be searched." in renderer(documents.compare_arms())
+
+
+def test_rows_that_changed_are_counted_in_sight_and_listed_below() -> None:
+    document = documents.compare_sets()
+    markdown, html = reports.markdown(document), reports.html(document)
+    ids = [str(row["id"]) for row in document["flips"][1]["rows"]]
+    terminal = reports.terminal(document, color=False)
+
+    assert "On <code>golden</code>: **14 new errors, 31 fixed, of 9,990 rows**" in in_sight(markdown)
+    assert [f"<code>{name}</code>" in markdown for name in ids] == [True] * 10 + [False] * 35
+    assert all(f"<code>{name}</code>" in html for name in ids)
+    assert not any(name in in_sight(markdown) for name in ids)
+    assert "10 rows of 45 are shown; 45 are in" in markdown
+    assert "\n  candidate on golden: 14 new errors, 31 fixed, of 9,990 rows\n" in terminal
+    assert "210 fixed" not in terminal
+    assert "the error grew on 1,204 rows and shrank on 2,011" in reports.markdown(documents.compare_arms())
+
+
+@pytest.mark.parametrize("renderer", [reports.markdown, reports.html])
+def test_ranking_names_production_and_the_places_that_each_could_have(renderer: Renderer) -> None:
+    text = renderer(documents.compare_arms())
+    ranking = words(text[text.index("Ahead of the next" if "<html" in text else "ahead of the next") :])
+
+    assert "boosting and logistic cannot be told apart: either may be best" in text
+    assert re.search(
+        r"boosting.*1 to 2.*logistic.*1 to 2.*production.*serves now.*3.*forest.*−0.0137.*4", ranking
+    )
+    assert re.search("(forest|production)[^|]{0,30}may be best", ranking) is None
+    for place in (documents.compare_arms(), documents.compare_several()):
+        place["ranking"][0] |= {"ranks": None, "ci": None, "delta": None}
+        assert "boosting" in renderer(place)
+
+
+@pytest.mark.parametrize("renderer", [reports.markdown, reports.html])
+def test_what_a_comparison_stands_on_is_said(renderer: Renderer) -> None:
+    sets, arms = words(renderer(documents.compare_sets())), words(renderer(documents.compare_arms()))
+
+    assert "golden set: 7 of 32 candidates judged, 25 left; error per decision 0.0016" in sets
+    assert "version 3, promoted 2012-12-20" in sets
+    assert re.search("101 days ago.*answers were read from the registry, commit 9fceb02d0ae5 ", sets)
+    assert "production moved on from version 3 to 4 after this branch was cut: update the branch" in sets
+    assert "9,990 golden rows against 50,000 of warehouse-recent" in sets
+    assert "the error is divided by 32, and intervals are about 1.394 times as wide" in sets
+    assert re.search("distance .{0,4}0.2104", sets)
+    assert "golden set: 32 of 32 candidates judged, 0 left; error per decision 0.0016" in arms
+    assert "answers were given as a table" in arms
+    quiet = words(renderer(documents.compare_quiet()))
+    assert (
+        "golden set: uses are not counted; error per decision 0.0016; this candidate was judged before"
+        in quiet
+    )
+
+
+@EVERY_WAY
+def test_an_older_comparison_says_nothing_of_newer_things(renderer: Renderer) -> None:
+    for name in ("compare-hold", "compare-promote", "compare-several", "compare-first-release"):
+        text = renderer(SAMPLES[name]())
+
+        assert not re.search(
+            "stands on|nobody listed|Rows that changed|side by side|budget|! |division", text
+        )
+
+
+@EVERY_WAY
+def test_a_comparison_whose_newer_keys_are_empty_renders(renderer: Renderer) -> None:
+    document = documents.compare_sets()
+    empty = dict.fromkeys(["best", "budget", "golden_drift", "baseline", "level", "correction"])
+    lists = {key: [] for key in ("segments", "flips", "disagreements", "ranking", "joins")}
+
+    assert "hold" in renderer(document | empty | lists).lower()
+    for key in ("budget", "golden_drift", "baseline", "best"):
+        assert "hold" in renderer(document | {key: dict.fromkeys(document[key])}).lower()
+    for key in ("segments", "flips"):
+        assert "hold" in renderer(document | {key: [dict.fromkeys(document[key][0])]}).lower()
+
+
+@pytest.mark.parametrize("limit", [65_000, 20_000, 6_000, 3_000])
+def test_too_much_of_a_comparison_still_fits_and_keeps_what_must_not_be_missed(limit: int) -> None:
+    document = documents.compare_crowded()
+    markdown = reports.markdown(document, limit=limit)
+    hostile = reports.markdown(documents.hostile(document), limit=limit + 2_000)
+    body = reports.pull_request_body(
+        documents.retrain_opened() | {"comparison": document}, limit=limit + 6_000
+    )
+
+    assert len(markdown.encode()) <= limit
+    assert len(body.encode()) <= limit + 6_000
+    assert len(hostile.encode()) <= limit + 2_000
+    assert markdown.count("<details") == markdown.count("</details>")
+    for text in (markdown, body, hostile):
+        assert "> **The sets lead to different conclusions**" in text
+        assert "> **120 segments that nobody listed are worse" in text
+        assert "suspiciously large" in text
+        assert "_This report was shortened" in text
+
+
+def test_a_crowded_comparison_is_short_in_the_terminal() -> None:
+    lines = reports.terminal(documents.compare_crowded(), color=False).split("\n")
+
+    assert len(lines) <= 30
+    assert "  and 9 more with new errors" in lines
+
+
+def test_a_comparison_by_many_slices_stays_small_in_html() -> None:
+    document = documents.compare_crowded(200) | {"segments": [], "flips": []}
+
+    assert len(reports.html(document).encode()) < 1_000_000
+
+
 def luminance(color: str) -> float:
     digits = color if len(color) == 6 else "".join(digit * 2 for digit in color)
     shares = [int(digits[start : start + 2], 16) / 255 for start in (0, 2, 4)]
@@ -627,6 +861,9 @@ def test_first_line_and_alert_say_the_verdict() -> None:
         "gate-searched": "WARNING",
         "compare-hold": "CAUTION",
         "compare-promote": "TIP",
+        "compare-sets": "CAUTION",
+        "compare-arms": "WARNING",
+        "compare-quiet": "TIP",
         "drift-retrain": "WARNING",
         "drift-watch": "NOTE",
         "drift-none": "TIP",
@@ -692,7 +929,16 @@ def places(tree: Any) -> Iterator[tuple[Any, Any]]:
 
 
 @pytest.mark.parametrize(
-    "name", ["gate-fail", "gate-refused", "compare-several", "drift-retrain", "retrain-opened"]
+    "name",
+    [
+        "gate-fail",
+        "gate-refused",
+        "compare-several",
+        "compare-sets",
+        "compare-arms",
+        "drift-retrain",
+        "retrain-opened",
+    ],
 )
 @settings(max_examples=50, deadline=None)
 @given(replacements=st.lists(st.tuples(st.integers(0, 10**6), ANYTHING), min_size=1, max_size=4))

@@ -1,5 +1,14 @@
 import pytest
-from report_documents import check, compare_several, drift_retrain, gate_fail
+from report_documents import (
+    check,
+    compare_arms,
+    compare_sets,
+    compare_several,
+    drift_retrain,
+    flipped,
+    flips,
+    gate_fail,
+)
 
 from tidegate.reports import charts, figures, ranking
 from tidegate.reports.verdicts import check_tone
@@ -29,12 +38,27 @@ def test_other_figures() -> None:
     assert figures.signed(0.01) == "+0.0100"
     assert figures.signed(-0.01) == "−0.0100"
     assert figures.share(0.95) == "95%"
+    assert figures.share(0.9984375) == "99.8%"
+    assert figures.share(1.0) == "100%"
     assert figures.probability(0.0001) == "< 0.001"
     assert figures.interval([0.1, 0.2]) == "0.1000 to 0.2000"
     assert figures.interval(["<b>", 1.0]) == "– to 1.000"
     assert figures.moment("2013-04-01T06:30:00Z") == "2013-04-01 06:30"
     assert figures.moment("2013-04-01T00:00:00Z") == "2013-04-01"
     assert figures.moment("<b>") == "–"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1 - 0.05 / 320, "99.98%"),
+        (1 - 0.05 / 2**32, "99.999999999%"),
+        (0.99999, "99.999%"),
+        (0.9995, "99.95%"),
+    ],
+)
+def test_a_share_short_of_all_is_not_rounded_to_all(value: float, text: str) -> None:
+    assert figures.share(value) == text
 
 
 def test_interval_bar_keeps_zero_in_the_middle() -> None:
@@ -125,6 +149,87 @@ def test_comparisons_come_unmet_first_and_primary_before_guardrails() -> None:
 
     assert [row["satisfied"] for row in rows] == [False] * 6 + [True] * 6
     assert [row["role"] for row in rows[:6]] == ["primary"] * 3 + ["guardrail"] * 3
+
+
+def test_gains_and_losses_are_those_that_the_corrected_p_value_allows() -> None:
+    changes = ranking.told(compare_sets()).changes
+
+    assert changes is not None
+    assert [row["slice"]["carrier"] for row in changes.losses] == ["UA"]
+    assert [row["slice"]["carrier"] for row in changes.gains] == [None, "B6"]
+    assert changes.within_noise == 9
+    assert changes.tally == "1 loss, 2 gains, 9 within noise"
+
+
+def test_a_skipped_slice_is_neither_gain_nor_noise() -> None:
+    document = compare_sets()
+    for row in document["comparisons"]:
+        row["verdict"] = "skipped"
+
+    assert ranking.told(document).changes is None
+    assert ranking.told(document).forests == []
+
+
+def test_slices_are_drawn_by_metric_and_set_below_all_rows_worst_first() -> None:
+    document = compare_sets()
+    whole = next(row for row in document["comparisons"] if row["slice"] == {"carrier": "EV"})
+    document["comparisons"].append(whole | {"slice": None, "delta": 0.5})
+    golden, recent = ranking.told(document).forests
+
+    assert [(row["slice"] or {}).get("carrier", "all") for row in golden.rows] == [
+        *("all", "UA", "HA", "EV", "DL", "B6", None),
+    ]
+    assert golden.about["set"] == "golden"
+    assert recent.about["set"] == "recent"
+    assert [row["change"] for row in golden.rows][1:3] == ["loss", ""]
+
+
+def test_order_of_comparisons_in_a_document_does_not_matter_to_what_is_shown_first() -> None:
+    document = compare_sets()
+    turned = document | {"comparisons": document["comparisons"][::-1]}
+    first, second = ranking.told(document), ranking.told(turned)
+
+    assert first.required.count("guardrail") == second.required.count("guardrail")
+    assert first.changes == second.changes
+    assert [pair.row["metric"] for pair in first.side_by_side][:2] == ["recall", "roc_auc"]
+
+
+def test_flips_with_most_new_errors_come_first() -> None:
+    told = ranking.told({"flips": [flips("recent", 3, 1), flips("golden", 14, 31)]})
+
+    assert [each.tally for each in told.flips] == [
+        "14 new errors, 31 fixed, of 9,990 rows",
+        "3 new errors, 1 fixed, of 9,990 rows",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(90211, "90211"), (90211.0, "90211"), (0.5, "0.5"), ("a b", "a b"), (None, "(missing)")],
+)
+def test_ids_and_classes_are_named_as_their_columns_do(value: object, text: str) -> None:
+    row = flipped("new_error", 0, id=value, label=value)
+    told = ranking.told({"flips": [flips(rows=[row])]}).flips[0].rows[0]
+
+    assert (told.id, told.label) == (text, text)
+    assert told.scores == "0.3388 → 0.8796"
+
+
+def test_a_document_of_nothing_tells_nothing() -> None:
+    told = ranking.told({})
+
+    assert (told.required, told.best, told.changes) == ("", "", None)
+    assert not any((told.notices, told.side_by_side, told.searches, told.flips, told.basis, told.costs))
+
+
+def test_a_budget_that_was_not_used_up_is_no_notice() -> None:
+    spent, left = ranking.told(compare_arms()), ranking.told(compare_sets())
+
+    assert spent.notices[0].headline == "The test set is used up and cannot decide"
+    assert not [notice for notice in left.notices if "used up" in notice.headline]
+    few = compare_arms()
+    few["budget"] |= {"left": 2}
+    assert ranking.told(few).notices[0].headline == "The test set has too few uses left and cannot decide"
 
 
 def test_features_come_after_the_prediction_drifted_and_large_first() -> None:

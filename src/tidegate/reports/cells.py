@@ -9,7 +9,7 @@ from tidegate.reports.verdicts import MARKS, Tone, category, check_tone, count, 
 
 Row = Mapping[str, Any]
 
-_REQUIREMENTS = {"superior": "superior", "non_inferior": "non-inferior", "not_inferior": "not inferior"}
+_REQUIREMENTS = {"non_inferior": "non-inferior", "not_inferior": "not inferior"}
 
 
 def sentence(text: Any) -> Safe:
@@ -129,8 +129,9 @@ def required(comparison: Row) -> Safe:
     """Write what is required of a comparison."""
     requirement = str(comparison.get("require"))
     text = md(_REQUIREMENTS.get(requirement, requirement))
-    margin = comparison.get("margin")
-    return Safe(f"{text} within {figures.setting(margin)}" if margin else text)
+    margin, relative = comparison.get("margin"), comparison.get("relative_margin")
+    share = f" ({figures.share(relative)} of production)" if relative else ""
+    return Safe(f"{text} within {figures.setting(margin)}{share}" if margin else text)
 
 
 def evidence(check: Row) -> Safe:

@@ -4,13 +4,13 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tidegate.reports import figures, gate_lines, ranking
+from tidegate.reports import comparison, figures, gate_lines, ranking
 from tidegate.reports.escape import SENTENCE_LIMIT, terminal_text
 from tidegate.reports.gate_lines import subject
 from tidegate.reports.verdicts import Document, Tone, check_tone, command_of, verdict_of
 
 _COLORS = {"go": "32", "stop": "31", "unsure": "33", "act": "33", "note": "36"}
-_REASONS, _ROWS, _LOG, _CELL = 5, 8, 10, 44
+_REASONS, _ROWS, _LOG, _CELL, _FLIPS = 5, 8, 10, 44, 3
 _ASIDES = ("waived", "warn", "info")
 
 Row = Mapping[str, Any]
@@ -30,9 +30,8 @@ def render(document: Document, *, color: bool) -> str:
     if len(reasons) > _REASONS:
         lines.append(f"  - and {len(reasons) - _REASONS:,} more")
     lines += _retraining(document)
-    if command == "evaluate-gate":
-        notices = gate_lines.notices(document)
-        lines += [f"\x1b[33m{line}\x1b[0m" for line in notices] if color else notices
+    notices = _NOTICES[command](document) if command in _NOTICES else []
+    lines += [f"\x1b[33m{line}\x1b[0m" for line in notices] if color else notices
     if command in _TABLES:
         header, rows = _TABLES[command](document)
         lines += _aligned(header, rows[:_ROWS], color=color)
@@ -56,6 +55,20 @@ def _retraining(document: Document) -> list[str]:
         tail = (document.get("log_tail") or [])[-_LOG:]
         lines += [f"  | {terminal_text(str(line), limit=SENTENCE_LIMIT)}" for line in tail]
     return lines
+
+
+def _comparison_notices(document: Document) -> list[str]:
+    """Return a line for each thing that a reader must not miss, and one for each set's new errors."""
+    told = comparison.read(document)
+    lines = [f"! {': '.join([notice.headline, *notice.lines[:1]])}" for notice in told.notices]
+    flips = [each for each in told.flips if each.about["new_errors"]]
+    lines += [f"{each.about['candidate']} on {each.about['set']}: {each.tally}" for each in flips[:_FLIPS]]
+    if len(flips) > _FLIPS:
+        lines.append(f"and {len(flips) - _FLIPS:,} more with new errors")
+    return [f"  {terminal_text(_ascii(line), limit=SENTENCE_LIMIT)}" for line in lines]
+
+
+_NOTICES = {"evaluate-gate": gate_lines.notices, "compare-to-prod": _comparison_notices}
 
 
 def _gate_table(document: Document) -> Table:
@@ -138,7 +151,7 @@ def _cell(text: str) -> str:
 
 
 def _ascii(text: str) -> str:
-    return text.replace("−", "-").replace("–", "-")
+    return text.replace("−", "-").replace("–", "-").replace("→", "->")
 
 
 def _width(text: str) -> int:

@@ -5,6 +5,7 @@ Whatever is not a number comes out as an en dash, so that nothing hostile passes
 
 from collections.abc import Sequence
 from datetime import datetime
+from math import ceil, log10
 from typing import Any, TypeGuard
 
 Interval = Sequence[float]
@@ -38,8 +39,13 @@ def signed(value: Any) -> str:
 
 
 def share(value: Any) -> str:
-    """Format a share as per cent."""
-    return f"{100 * value:.3g}%" if _is_number(value) else "–"
+    """Format a share as per cent; what falls short of all does not round to 100%."""
+    if not _is_number(value):
+        return "–"
+    missing = 100 * (1 - value)
+    if 0 < missing < 0.05:
+        return f"{100 * value:.{ceil(-log10(missing))}f}".rstrip("0") + "%"
+    return f"{100 * value:.3g}%"
 
 
 def probability(value: Any) -> str:

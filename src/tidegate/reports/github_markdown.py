@@ -12,7 +12,7 @@ from typing import Any
 
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 
-from tidegate.reports import cells, figures, gate, ranking
+from tidegate.reports import cells, comparison, figures, gate, ranking
 from tidegate.reports.escape import Safe, code, digest, md
 from tidegate.reports.verdicts import Document, command_of, count, verdict_of
 
@@ -146,6 +146,7 @@ def _environment() -> Environment:
         "alert": _alert,
         "count": lambda number, noun: Safe(count(number, noun)),
         "gates": gate,
+        "comparisons_of": comparison.read,
         "ranking": ranking,
         "shown": _shown,
         "verdict_of": verdict_of,

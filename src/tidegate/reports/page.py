@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 from markupsafe import Markup
 
-from tidegate.reports import cells, charts, figures, gate, ranking
+from tidegate.reports import cells, charts, comparison, figures, gate, ranking
 from tidegate.reports.escape import NAME_LIMIT, SENTENCE_LIMIT, visible
 from tidegate.reports.verdicts import (
     MARKS,
@@ -88,6 +88,7 @@ def _environment() -> Environment:
         "charts": charts,
         "counted": count,
         "gates": gate,
+        "comparisons_of": comparison.read,
         "ranking": ranking,
         "style": Markup(style),  # noqa: S704 - our own file
         "style_hash": base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),

@@ -40,6 +40,19 @@ _TONES: dict[str, Tone] = {
     "unchanged": "note",
 }
 
+_ROW_TONES: dict[str, Tone] = {
+    "superior": "go",
+    "non_inferior": "go",
+    "inferior": "stop",
+    "drifted": "act",
+    "gain": "go",
+    "loss": "act",
+    "fixed": "go",
+    "new error": "stop",
+    "shrank": "go",
+    "grew": "act",
+}
+
 
 class UnknownDocument(DataError):
     """The document's `schema` is none that this version can render."""
@@ -104,9 +117,8 @@ def verdict_of(document: Document) -> Verdict:
 
 
 def tone_of(verdict: str) -> Tone:
-    """Return how the verdict of one check, comparison or feature reads."""
-    tones: dict[str, Tone] = {"superior": "go", "non_inferior": "go", "inferior": "stop", "drifted": "act"}
-    return tones.get(verdict) or _TONES.get(verdict, "note")
+    """Return how the verdict of one check, comparison, feature or row reads."""
+    return _ROW_TONES.get(verdict) or _TONES.get(verdict, "note")
 
 
 def check_tone(check: Document) -> Tone:
