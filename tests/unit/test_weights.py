@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from metric_peers import MAKERS, PEERS, Peer, fits
 from sklearn import metrics as sk
 from test_clusters import CASES, compared, estimated, other_model, whole
@@ -21,10 +22,9 @@ SMOOTH = [
     for task in ("binary", "multiclass", "regression")
     for peer in PEERS
     if fits(peer, MAKERS[task](0))
-    and not peer.name.startswith(("calibration_slope", "calibration_intercept", "duplicate"))
+    and not peer.name.startswith("duplicate")
     and peer.metric.linearise(MAKERS[task](0), peer.settled) is not None
 ]
-UNWEIGHTED = ("calibration_slope", "calibration_intercept")
 SATURATED = {"recall_at_precision-at=0.05", "top_k_accuracy-k=10"} | {
     f"{name}@100" for name in ("recall", "precision", "hit_rate")
 }
@@ -122,8 +122,6 @@ def test_equal_weights_are_none(task: str, peer: Peer) -> None:
 
 @pytest.mark.parametrize(("task", "peer"), CASES)
 def test_nearly_equal_weights_give_nearly_the_same(task: str, peer: Peer) -> None:
-    if peer.name in UNWEIGHTED:
-        pytest.skip("it refuses weights")
     data = MAKERS[task](3)
     plain = peer.metric.estimate(data, whole(data), peer.settled, 0.9)[0]
     nearly = replace(data, weight=1 + 1e-9 * RNG(0).random(data.rows))
@@ -165,7 +163,7 @@ def test_comparisons_with_weights(task: str, peer: Peer) -> None:
     (found,) = dependent.compare(peer.metric, other, data, whole(data), peer.settled, 0.9)
     alone = dependent.estimate(peer.metric, data, whole(data), peer.settled, None)[0]
     if found.problem:
-        assert peer.name in UNWEIGHTED or peer.name in WHOLE or peer.name.endswith(("_ratio", "throughput"))
+        assert peer.name in WHOLE or peer.name.endswith(("_ratio", "throughput"))
         return
     assert found.interval is not None
     assert found.delta is not None
@@ -179,11 +177,18 @@ def test_comparisons_with_weights(task: str, peer: Peer) -> None:
         assert found.production == pytest.approx(alone.value, rel=1e-9)
 
 
-def test_a_fit_that_knows_no_weights_says_so() -> None:
+@pytest.mark.parametrize("name", ["calibration_slope", "calibration_intercept"])
+def test_a_weighted_recalibration_is_statsmodels(name: str) -> None:
     data = weighted(MAKERS["binary"](0))
-    for name in UNWEIGHTED:
-        assert "leave out `columns.weight:`" in estimated(name, data).problem
-        assert "leave out `columns.weight:`" in compared(name, other_model(data), data)[0].problem
+    assert data.score is not None
+    logit = np.log(data.score / (1 - data.score))
+    design = (
+        np.column_stack([np.ones_like(logit), logit]) if name == "calibration_slope" else np.ones_like(logit)
+    )
+    offset = None if name == "calibration_slope" else logit
+    family = sm.families.Binomial()
+    fitted = sm.GLM(data.label, design, family=family, offset=offset, freq_weights=data.weight).fit(tol=1e-12)
+    assert estimated(name, data).value == pytest.approx(fitted.params[-1], rel=1e-7)
 
 
 def test_a_few_heavy_rows_are_told() -> None:

@@ -214,14 +214,14 @@ class Cox(SmoothMetric):
     """A coefficient of Cox's regression of the label on the logit of the score."""
 
     undefined: str = "the labels are of one class, or the score parts the classes without error"
-    fit: Callable[[np.ndarray, np.ndarray], Linearised]
+    fit: Callable[[np.ndarray, np.ndarray, np.ndarray | None], Linearised]
 
     def linearise(self, data: Predictions, options: Options) -> Linearised:
-        """See :meth:`Metric.linearise`; weights are left out, as its fit knows none."""
+        """See :meth:`Metric.linearise`."""
         label, score = needed(data.label), needed(data.score)
         # Where the likelihood is flat the order of its sums shows in the tenth digit: let the values decide it.
         order = np.lexsort((label, score))
-        found = self.fit(label[order], score[order])
+        found = self.fit(label[order], score[order], None if data.weight is None else data.weight[order])
         influence = np.empty(data.rows)
         influence[order] = found.influence
         return Linearised(found.value, influence)

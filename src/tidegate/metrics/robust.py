@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from tidegate.metrics.base import Estimate, Metric, Options, Paired, needed, or_none
-from tidegate.metrics.calibration import Binned, Cox
+from tidegate.metrics.calibration import Binned
 from tidegate.metrics.cells import CellMetric, not_narrower, oriented, row_weights
 from tidegate.metrics.data import Predictions
 from tidegate.metrics.efficiency import Latency, LatencyRatio, ModelSize, ServiceMean, Throughput
@@ -35,7 +35,6 @@ from tidegate.stats.intervals import t_quantile, without_variation
 from tidegate.stats.results import Interval, Linearised, PairedResult, identical
 
 _FEWER = 0.9  # effective rows, of the rows, from which down they are worth a note
-_FIT = "its fit counts all rows alike: leave out `columns.weight:`, or take expected_calibration_error"
 _NO_FORM = "it cannot respect clusters or weights: leave out `columns.cluster:` and `columns.weight:`"
 _UNDEFINED = "it does not exist on these rows"
 
@@ -83,8 +82,6 @@ class Rows:
 
     def estimate(self, plain: Estimate, confidence: float | None) -> Estimate:
         """The weighted value, with an interval where one is asked for, on the rows of the unweighted one."""
-        if isinstance(self.metric, Cox) and self.data.weight is not None:
-            return replace(plain, value=None, problem=_FIT)
         found = self.linearised
         if found is not None:
             if math.isnan(found.value):
@@ -222,8 +219,6 @@ class Pair:
         """The comparison, on the rows of the unweighted estimates."""
         rows = min(candidate.rows, production.rows)
         one, other = (Rows(self.metric, data, self.options) for data in (self.candidate, self.production))
-        if isinstance(self.metric, Cox) and self.production.weight is not None:
-            return Paired(None, None, rows, problem=_FIT)
         first, second = one.linearised, other.linearised
         problem = candidate.problem or production.problem or _UNDEFINED
         if first is not None and second is not None:
