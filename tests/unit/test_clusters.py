@@ -13,7 +13,7 @@ from tidegate.errors import DataError
 from tidegate.metrics import dependent, find
 from tidegate.metrics.base import ALL_TASKS, Estimate, Paired
 from tidegate.metrics.data import Groups, Predictions
-from tidegate.stats.auc import placement_influence
+from tidegate.stats.auc import linearised_auc
 from tidegate.stats.bootstrap import cluster_bootstrap_paired, cluster_interval, row_bootstrap_paired
 from tidegate.stats.calibration import reliability_table
 from tidegate.stats.clustered import design_effect, quantile_interval, share_interval, spread, spreads
@@ -135,7 +135,7 @@ def test_groups_are_as_each_by_itself() -> None:
 
 def test_a_cluster_that_is_all_of_a_class_leaves_an_area_unknown() -> None:
     label = np.arange(40) < 10
-    influence = placement_influence(label, RNG(0).normal(size=40))
+    influence = linearised_auc(label, RNG(0).normal(size=40)).influence
     cluster = np.where(label, 0, 1 + np.arange(40) % 5)
 
     assert spread(influence, np.ones(40), cluster, label.astype(int)).variance == math.inf

@@ -31,10 +31,11 @@ from tidegate.flips import flipped
 from tidegate.gate import in_classes
 from tidegate.ledger import Budget
 from tidegate.metrics import METRICS, dependent, far_out
-from tidegate.metrics.base import Metric, Options, Paired
+from tidegate.metrics.base import Metric, Options, Paired, or_none
 from tidegate.metrics.data import Groups, Predictions
 from tidegate.segments import Segment, search, surrogate
 from tidegate.slices import groupings
+from tidegate.stats.results import Linearised
 from tidegate.wording import name_slice, number, plural
 
 PRODUCTION = "production"
@@ -226,12 +227,8 @@ def _flips(sets: Sequence[EvaluationSet], limit: int) -> Iterable[SetFlips]:
 
 def _rank(first: EvaluationSet, primary: Primary, level: float) -> arms.Ranking:
     models = {**first.candidates, PRODUCTION: first.production}
-    everything = groupings(first.production, [])[0]
-    values = {
-        name: dependent.estimate(primary.definition, data, everything, primary.options, None)[0].value
-        for name, data in models.items()
-    }
     linearised = {name: primary.definition.linearise(data, primary.options) for name, data in models.items()}
+    values = {name: _value(primary, data, linearised[name]) for name, data in models.items()}
     sign = -1 if "lower" in (primary.better, primary.definition.better) else 1
     return arms.rank(
         values,
@@ -242,6 +239,13 @@ def _rank(first: EvaluationSet, primary: Primary, level: float) -> arms.Ranking:
         weights=first.production.weight,
         production=PRODUCTION,
     )
+
+
+def _value(primary: Primary, data: Predictions, found: Linearised | None) -> float | None:
+    if found is not None:
+        return or_none(found.value)
+    everything = Groups.everything(data.rows)
+    return dependent.estimate(primary.definition, data, everything, primary.options, None)[0].value
 
 
 def _suspicions(comparisons: Sequence[Comparison], *, several: bool) -> Iterable[str]:

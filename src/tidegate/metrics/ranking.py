@@ -17,8 +17,8 @@ from tidegate.stats.auc import (
     auc_interval,
     average_precision,
     delong,
-    delong_paired,
-    placement_influence,
+    linearised_auc,
+    paired_areas,
     roc_auc,
 )
 from tidegate.stats.bootstrap import Statistic
@@ -43,8 +43,8 @@ class _MacroAuc(SmoothMetric):
             truth = label == k
             if truth.all() or not truth.any():
                 return Linearised(math.nan, influence)
-            value += roc_auc(truth, score[:, k], data.weight)
-            influence += placement_influence(truth, score[:, k], data.weight)
+            found = linearised_auc(truth, score[:, k], data.weight)
+            value, influence = value + found.value, influence + found.influence
         return Linearised(value / len(data.classes), influence / len(data.classes))
 
     def estimate_rows(self, data: Predictions, confidence: float | None) -> Estimate:
@@ -81,8 +81,7 @@ class RocAuc(Searchable, SliceMetric):
         label, score = needed(data.label) == 1, needed(data.score)
         if label.all() or not label.any():
             return Linearised(math.nan, np.zeros(data.rows))
-        value = roc_auc(label, score, data.weight)
-        return Linearised(value, placement_influence(label, score, data.weight))
+        return linearised_auc(label, score, data.weight)
 
     def estimate_rows(self, data: Predictions, confidence: float | None) -> Estimate:
         """See :meth:`SliceMetric.estimate_rows`; DeLong's variance."""
@@ -103,8 +102,8 @@ class RocAuc(Searchable, SliceMetric):
         label, a, b = needed(candidate.label) == 1, needed(candidate.score), needed(production.score)
         if label.all() or not label.any():
             return Paired(None, None, candidate.rows, problem=self.undefined)
-        result = delong_paired(label, a, b, confidence=confidence)
-        return oriented(result, self.sign, roc_auc(label, a), roc_auc(label, b), candidate.rows)
+        areas = paired_areas(label, a, b, confidence=confidence)
+        return oriented(areas.difference, self.sign, areas.first, areas.second, candidate.rows)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tidegate.metrics.search import UNREMARKABLE, Evidence, Scan
-from tidegate.stats.auc import placement_influence, roc_auc
+from tidegate.stats.auc import linearised_auc
 from tidegate.stats.slice_search import Population, drawn_mean_tail, welch_tail
 
 
@@ -20,9 +20,10 @@ class AucScan(Scan):
         self._positive = positive[self._order]
         ordered = score[self._order]
         self._tie = np.cumsum(np.append(True, ordered[1:] != ordered[:-1]))
-        self._auc = roc_auc(positive, score)
+        found = linearised_auc(positive, score)
+        self._auc = found.value
         share = np.count_nonzero(positive) / len(positive)
-        placement = placement_influence(positive, score) * np.where(positive, share, 1 - share)
+        placement = found.influence * np.where(positive, share, 1 - share)
         self._laws = [Population.of_values(-placement[side]) for side in (positive, ~positive)]
         self._spread = np.array([placement[side].var() for side in (positive, ~positive)])
 

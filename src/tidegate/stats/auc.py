@@ -122,9 +122,25 @@ def _newcombe(result: AucResult, confidence: float) -> Interval:
     return Interval(limit(0.0), limit(1.0))
 
 
+@dataclass(frozen=True, slots=True)
+class PairedAreas:
+    """Two AUCs on the same rows, and their difference."""
+
+    first: float
+    second: float
+    difference: PairedResult
+
+
 def delong_paired(
     labels: BoolArray, a: NDArray[np.floating], b: NDArray[np.floating], *, confidence: float
 ) -> PairedResult:
+    """See :func:`paired_areas`, whose difference it is."""
+    return paired_areas(labels, a, b, confidence=confidence).difference
+
+
+def paired_areas(
+    labels: BoolArray, a: NDArray[np.floating], b: NDArray[np.floating], *, confidence: float
+) -> PairedAreas:
     """Difference of two AUCs on the same rows (DeLong et al., 1988; Sun & Xu, 2014).
 
     The variance is a sum of one sample variance per class, so Student's t with the degrees of freedom
@@ -136,10 +152,22 @@ def delong_paired(
     Raises:
         SingleClassError: when all rows are of one class.
     """
+    of_a = _placements(labels, a)
+    first = float(of_a.positives.mean())
     if np.array_equal(a, b):
-        _check_classes(labels)
-        return identical(len(labels), METHOD)
-    of_a, of_b = _placements(labels, a), _placements(labels, b)
+        return PairedAreas(first, first, identical(len(labels), METHOD))
+    of_b = _placements(labels, b)
+    second = float(of_b.positives.mean())
+    return PairedAreas(first, second, _difference(labels, (a, b), (of_a, of_b), confidence))
+
+
+def _difference(
+    labels: BoolArray,
+    scores: tuple[NDArray[np.floating], NDArray[np.floating]],
+    placements: tuple[_Placements, _Placements],
+    confidence: float,
+) -> PairedResult:
+    of_a, of_b = placements
     by_positive = of_a.positives - of_b.positives
     by_negative = of_a.negatives - of_b.negatives
     estimate = float(by_positive.mean())
@@ -147,7 +175,7 @@ def delong_paired(
     if math.isinf(spread.variance):
         return unknown(estimate, len(labels), METHOD)
     if spread.variance == 0:
-        return _without_variance(labels, a, b, estimate, confidence)
+        return _without_variance(labels, *scores, estimate, confidence)
     error = math.sqrt(spread.variance)
     half = t_quantile(confidence, spread.degrees_of_freedom) * error
     return PairedResult(
@@ -186,13 +214,13 @@ def _placements(
     _check_classes(labels)
     order = np.argsort(scores)
     positive = labels[order]
-    counts: NDArray[Any] = np.ones(len(order), dtype=np.int64) if weight is None else weight[order]
     ends = _tie_ends(scores[order])
     group = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=0))
     # Midranks within the other class: all below, plus half of those tied (cumulative counts at the
     # ends of the tie groups say both), without sorting each class again.
-    positives_upto = np.cumsum(counts * positive)[ends - 1]
-    negatives_upto = np.cumsum(counts * ~positive)[ends - 1]
+    counted: NDArray[Any] = positive if weight is None else weight[order] * positive
+    others: NDArray[Any] = ~positive if weight is None else weight[order] * ~positive
+    positives_upto, negatives_upto = (np.cumsum(each)[ends - 1] for each in (counted, others))
     positives_beside = (positives_upto + np.concatenate(([0], positives_upto[:-1]))) / 2
     negatives_beside = (negatives_upto + np.concatenate(([0], negatives_upto[:-1]))) / 2
     total = positives_upto[-1], negatives_upto[-1]
@@ -233,10 +261,10 @@ def _spread(by_positive: FloatArray, by_negative: FloatArray) -> _Spread:
     return _Spread(variance, freedom)
 
 
-def placement_influence(
+def linearised_auc(
     labels: BoolArray, scores: NDArray[np.floating], weight: FloatArray | None = None
-) -> FloatArray:
-    """Influence of each row on the AUC (DeLong et al., 1988), shape (n,): its variance is theirs over n.
+) -> Linearised:
+    """The AUC and the influence of each row on it (DeLong et al., 1988).
 
     Arguments as for :func:`roc_auc`.
 
@@ -245,12 +273,12 @@ def placement_influence(
     """
     placements = _placements(labels, scores, weight)
     counts = np.ones(len(labels)) if weight is None else weight
-    auc = np.average(placements.positives, weights=counts[labels])
+    auc = float(np.average(placements.positives, weights=counts[labels]))
     share = counts[labels].sum() / counts.sum()
     influence = np.empty(len(labels))
     influence[labels] = (placements.positives - auc) / share
     influence[~labels] = (placements.negatives - auc) / (1 - share)
-    return influence
+    return Linearised(auc, influence)
 
 
 def average_precision(
