@@ -10,7 +10,7 @@ from report_documents import (
     gate_fail,
 )
 
-from tidegate.reports import charts, figures, ranking
+from tidegate.reports import charts, comparison, figures, ranking
 from tidegate.reports.verdicts import check_tone
 
 
@@ -152,7 +152,7 @@ def test_comparisons_come_unmet_first_and_primary_before_guardrails() -> None:
 
 
 def test_gains_and_losses_are_those_that_the_corrected_p_value_allows() -> None:
-    changes = ranking.told(compare_sets()).changes
+    changes = comparison.read(compare_sets()).changes
 
     assert changes is not None
     assert [row["slice"]["carrier"] for row in changes.losses] == ["UA"]
@@ -166,15 +166,15 @@ def test_a_skipped_slice_is_neither_gain_nor_noise() -> None:
     for row in document["comparisons"]:
         row["verdict"] = "skipped"
 
-    assert ranking.told(document).changes is None
-    assert ranking.told(document).forests == []
+    assert comparison.read(document).changes is None
+    assert comparison.read(document).forests == []
 
 
 def test_slices_are_drawn_by_metric_and_set_below_all_rows_worst_first() -> None:
     document = compare_sets()
     whole = next(row for row in document["comparisons"] if row["slice"] == {"carrier": "EV"})
     document["comparisons"].append(whole | {"slice": None, "delta": 0.5})
-    golden, recent = ranking.told(document).forests
+    golden, recent = comparison.read(document).forests
 
     assert [(row["slice"] or {}).get("carrier", "all") for row in golden.rows] == [
         *("all", "UA", "HA", "EV", "DL", "B6", None),
@@ -187,7 +187,7 @@ def test_slices_are_drawn_by_metric_and_set_below_all_rows_worst_first() -> None
 def test_order_of_comparisons_in_a_document_does_not_matter_to_what_is_shown_first() -> None:
     document = compare_sets()
     turned = document | {"comparisons": document["comparisons"][::-1]}
-    first, second = ranking.told(document), ranking.told(turned)
+    first, second = comparison.read(document), comparison.read(turned)
 
     assert first.required.count("guardrail") == second.required.count("guardrail")
     assert first.changes == second.changes
@@ -195,7 +195,7 @@ def test_order_of_comparisons_in_a_document_does_not_matter_to_what_is_shown_fir
 
 
 def test_flips_with_most_new_errors_come_first() -> None:
-    told = ranking.told({"flips": [flips("recent", 3, 1), flips("golden", 14, 31)]})
+    told = comparison.read({"flips": [flips("recent", 3, 1), flips("golden", 14, 31)]})
 
     assert [each.tally for each in told.flips] == [
         "14 new errors, 31 fixed, of 9,990 rows",
@@ -209,27 +209,27 @@ def test_flips_with_most_new_errors_come_first() -> None:
 )
 def test_ids_and_classes_are_named_as_their_columns_do(value: object, text: str) -> None:
     row = flipped("new_error", 0, id=value, label=value)
-    told = ranking.told({"flips": [flips(rows=[row])]}).flips[0].rows[0]
+    told = comparison.read({"flips": [flips(rows=[row])]}).flips[0].rows[0]
 
     assert (told.id, told.label) == (text, text)
     assert told.scores == "0.3388 → 0.8796"
 
 
 def test_a_document_of_nothing_tells_nothing() -> None:
-    told = ranking.told({})
+    told = comparison.read({})
 
     assert (told.required, told.best, told.changes) == ("", "", None)
     assert not any((told.notices, told.side_by_side, told.searches, told.flips, told.basis, told.costs))
 
 
 def test_a_budget_that_was_not_used_up_is_no_notice() -> None:
-    spent, left = ranking.told(compare_arms()), ranking.told(compare_sets())
+    spent, left = comparison.read(compare_arms()), comparison.read(compare_sets())
 
     assert spent.notices[0].headline == "The test set is used up and cannot decide"
     assert not [notice for notice in left.notices if "used up" in notice.headline]
     few = compare_arms()
     few["budget"] |= {"left": 2}
-    assert ranking.told(few).notices[0].headline == "The test set has too few uses left and cannot decide"
+    assert comparison.read(few).notices[0].headline == "The test set has too few uses left and cannot decide"
 
 
 def test_features_come_after_the_prediction_drifted_and_large_first() -> None:
