@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -77,6 +77,7 @@ def rank(
     clusters: np.ndarray | None,
     weights: np.ndarray | None,
     production: str,
+    shown: Mapping[str, tuple[float, float] | None],
 ) -> Ranking:
     """Rank production and its challengers on the same rows.
 
@@ -91,6 +92,7 @@ def rank(
         clusters: shape (n,), codes of what rows come from; None when each row is one.
         weights: shape (n,); None when all rows count alike.
         production: which of the names is production.
+        shown: intervals against production that candidates are judged by, which these must not be surer than.
     """
     known = {
         name: sign * value for name, value in values.items() if value is not None and not math.isnan(value)
@@ -99,6 +101,8 @@ def rank(
     order = sorted(known, key=lambda name: (-known[name], name != production, name))
     rows = [linearised.get(name) for name in order]
     evidence = _weigh(order, [known[name] for name in order], rows, level, clusters, weights)
+    if shown and production in order and evidence.confidence is not None:
+        evidence = _no_surer(evidence, order.index(production), shown)
     places = [i for i, name in enumerate(order) if name != production]
     entries = [
         _entry(i, following, evidence, values, production)
@@ -133,6 +137,31 @@ def _weigh(
     pairs = pairwise(joint, confidence=level)
     best = against_best(joint, confidence=level)
     return _Evidence(names, pairs, rank_ranges(pairs), best.may_be_best, level)
+
+
+def _no_surer(
+    evidence: _Evidence, champion: int, shown: Mapping[str, tuple[float, float] | None]
+) -> _Evidence:
+    """The evidence with intervals against production no narrower than those that the candidates are judged by."""
+    low, high, may_be_best = (
+        evidence.pairs.low.copy(),
+        evidence.pairs.high.copy(),
+        evidence.may_be_best.copy(),
+    )
+    beaten = False
+    for i, name in enumerate(evidence.names):
+        if i == champion or name not in shown:
+            continue
+        bounds = shown[name] or (-math.inf, math.inf)
+        low[i, champion] = min(low[i, champion], bounds[0])
+        high[i, champion] = max(high[i, champion], bounds[1])
+        low[champion, i], high[champion, i] = -high[i, champion], -low[i, champion]
+        beaten = beaten or bounds[0] > 0
+        # It is behind production only where that is shown.
+        may_be_best[i] |= bool(evidence.may_be_best[champion]) and bounds[1] >= 0 and len(evidence.names) == 2
+    may_be_best[champion] |= not beaten
+    pairs = replace(evidence.pairs, low=low, high=high)
+    return replace(evidence, pairs=pairs, ranks=rank_ranges(pairs), may_be_best=may_be_best)
 
 
 def _entry(

@@ -13,7 +13,7 @@ def right(seed, n=2_000, **shares):
     return {name: (hardness < share).astype(float) for name, share in shares.items()}
 
 
-def ranked(outcomes, *, sign=1, level=0.95, clusters=None, weights=None, production="production"):
+def ranked(outcomes, *, sign=1, level=0.95, clusters=None, weights=None, production="production", shown=None):
     values = {name: float(np.average(each, weights=weights)) for name, each in outcomes.items()}
     linearised = {name: Linearised(values[name], each - values[name]) for name, each in outcomes.items()}
     return rank(
@@ -24,6 +24,7 @@ def ranked(outcomes, *, sign=1, level=0.95, clusters=None, weights=None, product
         clusters=clusters,
         weights=weights,
         production=production,
+        shown=shown or {},
     )
 
 
@@ -107,7 +108,9 @@ def test_equal_models_share_the_best_place_and_production_comes_first():
 
 def test_without_influences_the_values_alone_rank():
     values = {"production": 0.5, "a": 0.7, "b": 0.6}
-    found = rank(values, {}, sign=1, level=0.95, clusters=None, weights=None, production="production")
+    found = rank(
+        values, {}, sign=1, level=0.95, clusters=None, weights=None, production="production", shown={}
+    )
     assert [each.candidate for each in found.entries] == ["a", "b"]
     assert found.entries[0].delta == pytest.approx(0.2)
     assert all(each.ci is None and each.ci_to_next is None for each in found.entries)
@@ -121,7 +124,9 @@ def test_a_model_without_a_value_comes_last_and_is_told(missing):
     outcomes = right(8, production=0.7, a=0.9, b=0.8)
     values = {name: float(each.mean()) for name, each in outcomes.items()} | {"b": missing}
     linearised = {name: Linearised(each.mean(), each - each.mean()) for name, each in outcomes.items()}
-    found = rank(values, linearised, sign=1, level=0.95, clusters=None, weights=None, production="production")
+    found = rank(
+        values, linearised, sign=1, level=0.95, clusters=None, weights=None, production="production", shown={}
+    )
     last = found.entries[-1]
     assert (last.candidate, last.value, last.delta, last.ranks, last.may_be_best) == (
         "b",
@@ -147,6 +152,7 @@ def test_production_without_a_value_leaves_nothing_to_compare_with():
         clusters=None,
         weights=None,
         production="production",
+        shown={},
     )
     assert [each.delta for each in found.entries] == [None, None]
     assert found.best.sentence == (
@@ -155,7 +161,14 @@ def test_production_without_a_value_leaves_nothing_to_compare_with():
 
 
 def test_one_with_a_value_or_none():
-    settings = {"sign": 1, "level": 0.9, "clusters": None, "weights": None, "production": "production"}
+    settings = {
+        "sign": 1,
+        "level": 0.9,
+        "clusters": None,
+        "weights": None,
+        "production": "production",
+        "shown": {},
+    }
     one = rank({"production": None, "a": 0.5}, {"a": Linearised(0.5, np.zeros(4))}, **settings)
     assert one.best.sentence == (
         "a is the only one with a value; production cannot be ranked: the metric has no value there"
@@ -186,3 +199,15 @@ def test_weights_change_the_order():
 def test_confidence_is_never_rounded_up(level, shown):
     found = ranked(right(11, n=20_000, production=0.5, a=0.9), level=level)
     assert found.best.sentence == f"a is better than production with {shown} confidence"
+
+
+def test_no_interval_is_surer_than_the_one_that_a_candidate_is_judged_by():
+    outcomes = right(2, production=0.7, a=0.75)
+    sure = ranked(outcomes)
+    assert sure.best.may_be_best == ["a"]
+    unsure = ranked(outcomes, shown={"a": (-0.01, 0.2)})
+    (only,) = unsure.entries
+    assert only.ci == pytest.approx((-0.01, 0.2))
+    assert set(unsure.best.may_be_best) == {"production", "a"}
+    assert unsure.best.sentence.endswith("cannot be told apart: either may be best")
+    assert ranked(outcomes, shown={"a": None}).entries[0].ci is None

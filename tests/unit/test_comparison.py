@@ -59,8 +59,10 @@ NON_INFERIOR = {"require": "non_inferior", "margin": 1.0}
         (-1.0, 1.0, {"better": "lower"}, "superior", "promote"),
         # Exactly at a bound: not above zero, but not below the margin.
         (0.0, 0.0, {}, "non_inferior", "hold"),
-        (-1.0, 0.0, NON_INFERIOR, "non_inferior", "promote"),
-        (-1.0000001, 0.0, NON_INFERIOR, "inferior", "hold"),
+        # Rows that all lose the same are not known to be all there is.
+        (-1.0, 0.0, NON_INFERIOR, "inconclusive", "inconclusive"),
+        (-0.9, 0.0, NON_INFERIOR, "non_inferior", "promote"),
+        (-1.1, 0.0, NON_INFERIOR, "inferior", "hold"),
         (1.0, 1.0, NON_INFERIOR, "superior", "promote"),
         (-0.5, 1.0, NON_INFERIOR, "non_inferior", "promote"),
         (-0.9, 1.0, NON_INFERIOR, "inconclusive", "inconclusive"),
@@ -82,8 +84,8 @@ def test_a_comparison_shows_what_it_rests_on():
     assert c.p_value == c.adjusted_p_value == pytest.approx(0.322, abs=1e-3)
     assert c.p_better == pytest.approx(1 - c.p_value / 2)
     # 2.8 standard errors: of 0.1005 here, and of the difference seen at the rows needed.
-    assert c.detectable == pytest.approx(2.80 * 0.1005, rel=0.01)
-    assert c.rows_needed == pytest.approx(N * (2.80 * 1.005) ** 2, rel=0.01)
+    assert c.detectable == pytest.approx(2.80 * 0.1005, rel=0.02)
+    assert c.rows_needed == pytest.approx(N * (2.80 * 1.005) ** 2, rel=0.03)
     assert "about" in c.detail
     assert "would settle it" in c.detail
 
@@ -373,40 +375,40 @@ def test_equivalence_is_two_sided(mean, holds, decision):
     assert (c.equivalence.p_value <= 0.025) == holds
 
 
-def test_under_gatekeeping_guardrails_wait_for_the_primary():
-    codes, base = np.repeat([0, 1], N), np.arange(2.0 * N)
-    change = np.concatenate([gains(0.3, 1.0), gains(-0.29, 1.0)])
-    answers: dict[str, ComparisonResult] = {}
-    for correction in ("holm", "hierarchical"):
-        answers[correction] = decide(
+def by_correction(change: np.ndarray, **keys: Any) -> dict[str, dict[str, Comparison]]:
+    """The comparisons of two parts of the rows under each correction."""
+    half = len(change) // 2
+    codes, base = np.repeat([0, 1], half), np.arange(float(len(change)))
+    results = {
+        correction: decide(
             {"c": model(base + change, codes, ("a", "b"))},
             model(base, codes, ("a", "b")),
-            primary=primary(),
+            primary=primary(**keys),
             guardrails=[primary(slices=["part"])],
             correction=correction,
         )
-    holm, gated = ({str(c.slice): c for c in each.comparisons} for each in answers.values())
-    # The primary, which shows no difference, keeps the gate shut.
-    assert gated["None"].adjusted_p_value == pytest.approx(gated["None"].p_value)
-    assert all(gated[name].adjusted_p_value >= gated["None"].p_value for name in gated)
-    assert holm["{'part': 'b'}"].verdict == "inferior"
-    assert gated["{'part': 'b'}"].verdict == "inconclusive"
+        for correction in ("holm", "hierarchical")
+    }
+    return {
+        name: {str((c.slice or {}).get("part")): c for c in each.comparisons}
+        for name, each in results.items()
+    }
+
+
+def test_under_gatekeeping_gains_wait_for_the_primary_and_harm_does_not():
+    found = by_correction(np.concatenate([gains(0.4, 1.0), gains(-0.4, 1.0)]))
+    holm, gated = found["holm"], found["hierarchical"]
+    # The primary, which shows no difference, keeps the gate shut for what is called better.
+    assert (holm["a"].verdict, gated["a"].verdict) == ("superior", "non_inferior")
+    assert gated["a"].adjusted_p_value == gated["None"].p_value == pytest.approx(1)
+    assert (holm["b"].verdict, gated["b"].verdict) == ("inferior", "inferior")
 
 
 def test_an_open_gate_leaves_the_guardrails_among_themselves():
-    codes, base = np.repeat([0, 1], N), np.arange(2.0 * N)
-    change = np.concatenate([gains(2.0, 1.0), gains(-0.24, 1.0)])
-    result = decide(
-        {"c": model(base + change, codes, ("a", "b"))},
-        model(base, codes, ("a", "b")),
-        primary=primary(),
-        guardrails=[primary(slices=["part"])],
-        correction="hierarchical",
-    )
-    hurt = next(c for c in result.comparisons if c.slice == {"part": "b"})
-    # Holm over two, where without the gate it were over three.
-    assert hurt.adjusted_p_value == pytest.approx(hurt.p_value)
-    assert (hurt.verdict, result.decision) == ("inferior", "hold")
+    found = by_correction(np.concatenate([gains(2.0, 1.0), gains(0.23, 1.0)]))
+    assert found["hierarchical"]["b"].adjusted_p_value == found["hierarchical"]["b"].p_value
+    assert found["hierarchical"]["b"].verdict == "superior"
+    assert found["hierarchical"]["None"].adjusted_p_value == found["hierarchical"]["None"].p_value
 
 
 def test_each_requirement_says_what_it_costs():
@@ -416,7 +418,7 @@ def test_each_requirement_says_what_it_costs():
     assert shown["a"].cost == ""
     assert (
         shown["b"].cost
-        == "with 100 rows this slice can show harmlessness within 1.408, not within the 1 allowed"
+        == "with 100 rows this slice can show harmlessness within 1.425, not within the 1 allowed"
     )
 
 
@@ -565,3 +567,104 @@ def test_rows_that_changed_are_named():
     (found,) = compare(sets, Compare.model_validate({"primary": {"metric": "accuracy"}})).flips
     assert (found.flips.new_errors, found.flips.fixed) == (1, 0)
     assert [row.id for row in found.flips.rows] == [103]
+
+
+def answered(*right: np.ndarray) -> list[Predictions]:
+    """Models of two classes that are right on these rows."""
+    label = np.tile([0, 1], len(right[0]) // 2).astype(np.int32)
+    part = Column("part", "category", (np.arange(len(label)) // 2 % 2).astype(np.int32), ("a", "b"))
+    return [
+        Predictions(
+            "binary",
+            len(label),
+            classes=("0", "1"),
+            label=label,
+            prediction=np.where(each, label, 1 - label),
+            columns={("part", "category"): part},
+        )
+        for each in right
+    ]
+
+
+@pytest.mark.parametrize("reuse", [{"horizon": 32, "adaptivity": "full"}, {"horizon": 1_000}])
+def test_harm_is_called_far_out_too(reuse):
+    rng = np.random.default_rng(4)
+    n = 40_000
+    was, is_ = rng.random(n) < 0.9, rng.random(n) < 0.9
+    is_[np.arange(n) // 2 % 2 == 1] &= rng.random(n // 2) < 0.5
+    candidate, production = answered(is_, was)
+    guardrail = {"metric": "accuracy", "slices": ["part"], "margin": 0.02, "require": "not_inferior"}
+    result = decide(
+        {"c": candidate},
+        production,
+        primary={"metric": "accuracy", "require": "non_inferior", "margin": 0.6},
+        guardrails=[guardrail],
+        reuse=reuse,
+    )
+    assert [c.verdict for c in result.comparisons][::2] == ["non_inferior", "inferior"]
+    assert result.decision == "hold"
+    assert "cannot show a loss under" in result.comparisons[1].cost
+
+
+def test_what_differs_elsewhere_is_not_certain_where_it_does_not():
+    codes, base = np.repeat([0, 1], N), np.arange(2.0 * N)
+    change = np.concatenate([np.zeros(N), gains(0.0, 1.0)])
+    result = decide(
+        {"c": model(base + change, codes, ("a", "b"))},
+        model(base, codes, ("a", "b")),
+        primary=primary(require="non_inferior", margin=1),
+        guardrails=[primary(slices=["part"], margin=0.03)],
+    )
+    same = next(c for c in result.comparisons if c.slice == {"part": "a"})
+    # One row may differ by 1 as elsewhere, and so many may have been missed.
+    assert same.ci == pytest.approx((-0.0384, 0.0384), abs=1e-4)
+    assert same.verdict == "inconclusive"
+
+
+def test_a_set_that_is_used_up_does_not_hide_harm():
+    base = np.arange(float(N))
+    sets = [EvaluationSet("golden", model(base), {"c": model(base - gains(1, 1))})]
+    config = Compare.model_validate({"primary": primary(), "reuse": {"horizon": 32}})
+    assert compare(sets, config, budget=spent()).decision == "hold"
+
+
+def test_few_rows_do_not_excuse_the_primary_on_the_golden_set():
+    base = np.arange(float(N))
+    sets = [
+        EvaluationSet("recent", model(base), {"c": model(base + gains(1, 1))}),
+        EvaluationSet("golden", model(base[:10]), {"c": model(base[:10] + gains(-2, 9, 10))}),
+    ]
+    config = {"sets": ["recent", "golden"], "primary": primary(margin=1.0, min_rows=20)}
+    result = compare(sets, Compare.model_validate(config))
+    assert (result.comparisons[1].verdict, result.decision) == ("inconclusive", "inconclusive")
+
+
+def test_no_loss_within_a_relative_margin_is_called_harm():
+    rng, harmed = np.random.default_rng(3), 0
+    for _ in range(100):
+        base = np.exp(rng.normal(size=200))
+        loss = 0.9 * 0.2 * np.exp(0.5) + rng.normal(0, 0.1, 200)
+        result = decide(
+            {"c": model(base - loss)},
+            model(base),
+            primary=primary(require="non_inferior", relative_margin=0.2),
+        )
+        harmed += result.decision == "hold"
+    assert harmed <= 5
+
+
+def test_a_metric_without_influences_has_its_relative_margin_bounded_apart():
+    rng, n, passed = np.random.default_rng(5), 300, 0
+    for _ in range(60):
+        base = rng.gamma(2.0, 50.0, n)
+        production, candidate = (
+            Predictions("regression", n, label=base, prediction=base, latency=each)
+            for each in (base, base * 1.3)
+        )
+        result = decide(
+            {"c": candidate},
+            production,
+            primary={"metric": "latency_p95", "require": "non_inferior", "relative_margin": 0.3},
+        )
+        passed += result.decision == "promote"
+    assert passed <= 6

@@ -13,6 +13,7 @@ from tidegate.commands.comparison_inputs import (
     SetInput,
     SetTables,
     gather,
+    in_repository,
     join_all,
     open_candidates,
     serving_version,
@@ -21,7 +22,7 @@ from tidegate.commands.evaluation import read_for
 from tidegate.comparison import ComparisonResult, EvaluationSet, compare
 from tidegate.config import Compare
 from tidegate.documents import Document, make_document
-from tidegate.errors import ConfigError, TidegateError, UsageError
+from tidegate.errors import ConfigError, UsageError
 from tidegate.ledger import Budget, Ledger, budget
 from tidegate.metrics.data import Predictions
 from tidegate.representativeness import look
@@ -29,6 +30,7 @@ from tidegate.reweighting import importance_weights
 from tidegate.tables import Column, Table
 
 _SEED = 20131231
+_UNCERTAIN = "the error of the weights themselves is not in the intervals"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ def run(invocation: Invocation, request: Request) -> int:
         inputs = gather(invocation, config, request.candidates, request.production)
         document = _document(invocation, config, inputs)
     allowed = {"promote", "inconclusive"} if config.on_inconclusive == "promote" else {"promote"}
-    stops = document["decision"] not in allowed
+    used_up = document["budget"] is not None and document["budget"]["exhausted"]
+    stops = document["decision"] not in allowed or used_up
     invocation.publish(document)
     invocation.set_status(document, stops=stops)
     invocation.comment_on_pull_request(document)
@@ -90,6 +93,7 @@ def _document(invocation: Invocation, config: Compare, inputs: Inputs) -> Docume
         body={
             "confidence": config.confidence,
             "level": result.level,
+            "candidate": result.candidate,
             "correction": config.correction,
             "first_release": False,
             "sets": [each.name for each in inputs.sets],
@@ -103,7 +107,7 @@ def _document(invocation: Invocation, config: Compare, inputs: Inputs) -> Docume
             "golden_drift": drift,
             "baseline": inputs.baseline,
             "disagreements": result.disagreements,
-            "test_sets": list(_identities(invocation, config, inputs.sets)),
+            "test_sets": list(_identities(invocation, config, inputs.sets, budgets)),
         },
     )
 
@@ -205,7 +209,7 @@ def _golden_drift(
         "effective_rows": importance.effective_rows,
         "largest_weight": importance.largest_weight,
         "method": importance.method,
-        "detail": "; ".join(part for part in (found.detail, importance.detail) if part),
+        "detail": "; ".join(part for part in (found.detail, importance.detail, _UNCERTAIN) if part),
     }
     return told, {golden.name: importance.weights}
 
@@ -226,17 +230,23 @@ def _budgets(
 
 def _ledger(invocation: Invocation) -> tuple[Ledger | None, list[str]]:
     """The candidates that were judged before, by evaluation set, from the history."""
-    try:
-        found = history.read(invocation.repository, invocation.model_name, "compare-to-prod")
-    except TidegateError as error:
-        return None, [f"how often the evaluation set has decided is not known: {error}"]
-    return Ledger.of(found), []
+    if not in_repository() or not invocation.repository.git("remote"):
+        return None, [
+            "how often the evaluation set has decided is not known: there is no git remote to keep it"
+        ]
+    # A remote out of reach, or a history that was tampered with, is no reason to begin counting anew.
+    found = history.read(invocation.repository, invocation.model_name, "compare-to-prod")
+    off = invocation.common.history == "off" and not invocation.actions.for_pull_request
+    unkept = ["`history: off`: this use of the evaluation set is not counted"] if off else []
+    return Ledger.of(found), unkept
 
 
 def _identities(
-    invocation: Invocation, config: Compare, sets: Sequence[SetInput]
+    invocation: Invocation, config: Compare, sets: Sequence[SetInput], budgets: Sequence[Budget]
 ) -> Iterator[dict[str, object]]:
-    """Which candidates were judged on which rows, for the ledger."""
+    """Which candidates were judged on which rows, for the ledger; what was refused was not judged."""
+    if any(each.exhausted for each in budgets):
+        return
     for each in sets:
         # The identity of rows that the config does not name takes a pass over them.
         if config.reuse is not None or invocation.model.golden is not None:
@@ -268,6 +278,7 @@ def _first_release(invocation: Invocation, request: Request, config: Compare) ->
         body={
             "confidence": config.confidence,
             "level": config.confidence,
+            "candidate": None,
             "correction": config.correction,
             "first_release": True,
             "sets": [],

@@ -24,6 +24,7 @@ __all__ = [
     "SetInput",
     "SetTables",
     "gather",
+    "in_repository",
     "join_all",
     "open_candidates",
     "serving_version",
@@ -117,8 +118,12 @@ def _named(spec: str) -> tuple[str, str]:
 
 def serving_version(invocation: Invocation) -> Version | None:
     """The registry's production version; None without one, or outside of a repository."""
-    inside = any((folder / ".git").exists() for folder in (Path.cwd(), *Path.cwd().parents))
-    return read_registry(invocation).production() if inside else None
+    return read_registry(invocation).production() if in_repository() else None
+
+
+def in_repository() -> bool:
+    """Whether the command runs in a git repository."""
+    return any((folder / ".git").exists() for folder in (Path.cwd(), *Path.cwd().parents))
 
 
 def _given(

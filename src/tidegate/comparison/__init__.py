@@ -10,9 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Literal
 
+import numpy as np
+
 from tidegate import arms
 from tidegate.comparison import deciding, verdicts
-from tidegate.comparison.margins import effective_margin
+from tidegate.comparison.margins import Margins, margins_of
 from tidegate.comparison.results import (
     CandidateDecision,
     Comparison,
@@ -27,6 +29,7 @@ from tidegate.comparison.results import (
 )
 from tidegate.comparison.verdicts import Question, oriented
 from tidegate.config import Compare, Guardrail, Primary, Segments
+from tidegate.errors import ConfigError
 from tidegate.flips import flipped
 from tidegate.gate import in_classes
 from tidegate.ledger import Budget
@@ -67,17 +70,17 @@ def compare(
     """
     names = list(sets[0].candidates)
     error = error_of_one(config, len(names))
-    level = 1 - error
-    questions = [
-        question
-        for name in names
-        for position, each in enumerate(sets)
-        for question in _ask(each, name, config, error, first=position == 0)
-    ]
+    level = _level(error)
+    questions = _ask_all(sets, config, error)
+    if error < far_out.FAR_OUT:
+        strict = _ask_all(sets, config, error * len(names) / max(len(questions), 1))
+        questions = [
+            replace(question, corrected=each.answer) for question, each in zip(questions, strict, strict=True)
+        ]
     comparisons = verdicts.conclude(questions, config, error * len(names), level)
-    segments = list(_search(sets, config, 1 - error / len(sets)))
-    flips = list(_flips(sets, config.flipped_rows))
-    ranking = _rank(sets[0], config.primary, 1 - error * len(names))
+    segments = list(_search(sets, config, _level(error / len(sets))))
+    flips = list(_flips(sets, 0 if _adaptive(config) else config.flipped_rows))
+    ranking = _rank(sets[0], config.primary, error * len(names), comparisons)
     decisions = [
         deciding.decide(
             name,
@@ -88,12 +91,16 @@ def compare(
     ]
     if budget is not None and budget.exhausted:
         decisions = [
-            CandidateDecision(d.candidate, "inconclusive", [budget.detail, *d.reasons]) for d in decisions
+            CandidateDecision(
+                d.candidate, "hold" if d.decision == "hold" else "inconclusive", [budget.detail, *d.reasons]
+            )
+            for d in decisions
         ]
     chosen = deciding.best(decisions, [rank.candidate for rank in ranking.entries])
     prefix = f"{chosen.candidate}: " if len(names) > 1 else ""
     return ComparisonResult(
         decision=chosen.decision,
+        candidate=chosen.candidate,
         reasons=[prefix + reason for reason in chosen.reasons],
         level=level,
         comparisons=comparisons,
@@ -121,6 +128,20 @@ def error_of_one(config: Compare, candidates: int) -> float:
     return allowed / candidates / 2.0**config.reuse.horizon
 
 
+def _level(error: float) -> float:
+    """The confidence, kept off the 1 that it would round to; bounds far out go by the error itself."""
+    return min(1 - error, 1 - 2.0**-52)
+
+
+def _ask_all(sets: Sequence[EvaluationSet], config: Compare, error: float) -> list[Question]:
+    return [
+        question
+        for name in sets[0].candidates
+        for position, each in enumerate(sets)
+        for question in _ask(each, name, config, error, first=position == 0)
+    ]
+
+
 def _ask(each: EvaluationSet, name: str, config: Compare, error: float, *, first: bool) -> Iterable[Question]:
     candidate, production = each.candidates[name], each.production
     for role, use, require in _uses(config, first=first):
@@ -128,16 +149,29 @@ def _ask(each: EvaluationSet, name: str, config: Compare, error: float, *, first
             for groups in groupings(production, one.slices):
                 answers = _paired(one, candidate, production, groups, error)
                 for i, (where, found) in enumerate(zip(groups.slices, answers, strict=True)):
-                    answer, margin = oriented(found, one), 0.0
+                    answer, margins = oriented(found, one), Margins(0.0, 0.0)
                     # What must be better has no loss to allow.
                     if require != "superior":
-                        margin = one.margin or 0.0
-                        if one.relative_margin is not None:
-                            rows = groups.members[i]
-                            margin = effective_margin(
-                                one, answer, candidate.take(rows), production.take(rows)
-                            )
-                    yield Question(role, one, require, margin, where, name, each.name, answer)
+                        margins = _margins(one, answer, candidate, production, groups.members[i], error)
+                    yield Question(role, one, require, margins, where, name, each.name, answer)
+
+
+def _margins(
+    use: Primary | Guardrail,
+    answer: Paired,
+    candidate: Predictions,
+    production: Predictions,
+    rows: np.ndarray,
+    error: float,
+) -> Margins:
+    if use.relative_margin is None:
+        return Margins(use.margin or 0.0, use.margin or 0.0)
+    if error < far_out.FAR_OUT:
+        raise ConfigError(
+            f"`relative_margin:` of {use.metric!r} has no bound at an error of {error:.1g} for each decision: give a"
+            " `margin:`, or a shorter `reuse.horizon:`"
+        )
+    return margins_of(use, answer, candidate.take(rows), production.take(rows), 1 - error)
 
 
 def _paired(
@@ -153,7 +187,9 @@ def _paired(
 
 def _uses(config: Compare, *, first: bool) -> Iterable[tuple[Role, Primary | Guardrail, Require]]:
     primary = config.primary
-    yield ("primary", primary, primary.require) if first else ("guardrail", primary, "non_inferior")
+    # On a further set nothing excuses it from being shown harmless, few rows least of all.
+    further = primary.model_copy(update={"min_rows": None})
+    yield ("primary", primary, primary.require) if first else ("guardrail", further, "non_inferior")
     for guardrail in config.guardrails:
         yield "guardrail", guardrail, guardrail.require
 
@@ -225,19 +261,29 @@ def _flips(sets: Sequence[EvaluationSet], limit: int) -> Iterable[SetFlips]:
                 yield SetFlips(name, each.name, found)
 
 
-def _rank(first: EvaluationSet, primary: Primary, level: float) -> arms.Ranking:
+def _adaptive(config: Compare) -> bool:
+    """Whether later candidates may be built on all that is told here, of which labels by row would be too much."""
+    return config.reuse is not None and config.reuse.adaptivity == "full"
+
+
+def _rank(
+    first: EvaluationSet, primary: Primary, error: float, comparisons: Sequence[Comparison]
+) -> arms.Ranking:
     models = {**first.candidates, PRODUCTION: first.production}
     linearised = {name: primary.definition.linearise(data, primary.options) for name, data in models.items()}
     values = {name: _value(primary, data, linearised[name]) for name, data in models.items()}
     sign = -1 if "lower" in (primary.better, primary.definition.better) else 1
     return arms.rank(
         values,
-        linearised,
+        # Its intervals have normal tails, which do not hold far out.
+        linearised if error >= far_out.FAR_OUT else {},
         sign=sign,
-        level=level,
-        clusters=first.production.cluster,
+        level=_level(error),
+        # The items of a query are ranked together, and queries are what is independent.
+        clusters=first.production.query if first.production.cluster is None else first.production.cluster,
         weights=first.production.weight,
         production=PRODUCTION,
+        shown={c.candidate: c.ci for c in comparisons if c.role == "primary"},
     )
 
 

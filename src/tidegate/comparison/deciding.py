@@ -40,6 +40,9 @@ def _plainly_not_better(c: Comparison) -> bool:
         return False
     if c.require == "superior":
         return c.ci[1] <= 0
+    if c.relative_margin is not None:
+        # Its margin is an estimate, of which the published one is the end that shows harmlessness.
+        return False
     return c.ci[1] < -c.margin or (c.require == "equivalent" and c.ci[0] > c.margin)
 
 

@@ -124,12 +124,14 @@ class ComparisonResult:
     """The decision of a comparison with everything it rests on.
 
     Attributes:
+        candidate: which one the decision is about.
         level: of the two-sided intervals, after the error was divided.
         disagreements: where the sets lead to different conclusions, in words.
         warnings: what a reader must know and the decision does not tell.
     """
 
     decision: Decision
+    candidate: str
     reasons: list[str]
     level: float
     comparisons: list[Comparison]

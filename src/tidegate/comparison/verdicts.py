@@ -2,18 +2,21 @@
 
 To promote, every guardrail must hold. That is an intersection-union test (Berger 1982): each part at the stated
 level bounds the whole, so no correction is made. To call a comparison *inferior*, which is worse than its margin, or a
-guardrail *superior*, is a union over all of them, and there Holm's (1979) correction applies; or that of serial
-gatekeeping (Westfall & Krishen 2001): the primary first, and the guardrails only once it differs.
+guardrail *superior*, is a union over all of them, and there Holm's (1979) correction applies. What is called superior
+may be corrected by serial gatekeeping instead (Westfall & Krishen 2001): the primary first, and the guardrails only
+once it differs. Harm waits for nothing.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from tidegate.comparison.margins import Margins
 from tidegate.comparison.results import Comparison, Require, Role, Slice, Verdict
 from tidegate.config import Compare, Guardrail, Primary
 from tidegate.metrics.base import Paired, finite_bounds
-from tidegate.metrics.far_out import FAR_OUT
+from tidegate.metrics.calibration import Binned, Cox
+from tidegate.metrics.gaps import GroupGap
 from tidegate.stats.equivalence import Equivalence, equivalence
 from tidegate.stats.intervals import t_p_value, t_quantile
 from tidegate.stats.multiplicity import holm
@@ -23,16 +26,27 @@ from tidegate.wording import number, plural
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One comparison before its family is known."""
+    """One comparison before its family is known.
+
+    Attributes:
+        margins: what the interval must stay above to show harmlessness, and fall below to show harm.
+        corrected: far out, the same answer with the error divided among all questions; else None.
+    """
 
     role: Role
     use: Primary | Guardrail
     require: Require
-    margin: float
+    margins: Margins
     where: Slice
     candidate: str
     set: str
     answer: Paired
+    corrected: Paired | None = None
+
+    @property
+    def margin(self) -> float:
+        """The largest acceptable loss, as it is published."""
+        return self.margins.harmless
 
     @property
     def too_thin(self) -> bool:
@@ -58,19 +72,16 @@ def conclude(questions: Sequence[Question], config: Compare, error: float, level
     """
     asked = {i: q.answer.p_value for i, q in enumerate(questions) if not q.too_thin}
     p_values = {i: p for i, p in asked.items() if p is not None}
-    adjust = _holm if config.correction == "holm" else _gatekeeping
-    different = adjust(questions, p_values, p_values, error)
-    harmful = adjust(
-        questions, p_values, {i: _harm(questions[i], p, level) for i, p in p_values.items()}, error
-    )
-    first_step = 1 - error / max(len(p_values), 1)
+    different = _holm(p_values) if config.correction == "holm" else _gatekeeping(questions, p_values)
+    harmful = _holm({i: _harm(questions[i], p, level) for i, p in p_values.items()})
+    levels = _Levels(level, 1 - error / max(len(p_values), 1))
     return [
         _conclude(
             q,
             different.get(i),
-            _Levels(level, first_step),
+            levels,
             config.suspicious_gain,
-            harmed=bool(harmful.get(i, 1.0) <= error),
+            harmed=_harmed(q) if q.corrected else bool(harmful.get(i, 1.0) <= error) and _beyond(q.answer, q),
             differs=bool(different.get(i, 1.0) <= error),
         )
         for i, q in enumerate(questions)
@@ -85,15 +96,11 @@ class _Levels:
     corrected: float
 
 
-def _holm(
-    questions: Sequence[Question], gates: Mapping[int, float], p_values: Mapping[int, float], error: float
-) -> dict[int, float]:
+def _holm(p_values: Mapping[int, float]) -> dict[int, float]:
     return dict(zip(p_values, holm(list(p_values.values())).tolist(), strict=True))
 
 
-def _gatekeeping(
-    questions: Sequence[Question], gates: Mapping[int, float], p_values: Mapping[int, float], error: float
-) -> dict[int, float]:
+def _gatekeeping(questions: Sequence[Question], p_values: Mapping[int, float]) -> dict[int, float]:
     """The candidates share the error; of each the primary comes first, then its guardrails by Holm's correction."""
     adjusted: dict[int, float] = {}
     names = dict.fromkeys(questions[i].candidate for i in p_values)
@@ -102,7 +109,7 @@ def _gatekeeping(
         primary = [i for i in own if questions[i].role == "primary"]
         guardrails = [i for i in own if questions[i].role == "guardrail"]
         shared = len(names)
-        gate = min(1.0, shared * max((gates[i] for i in primary), default=1.0))
+        gate = min(1.0, shared * max((p_values[i] for i in primary), default=1.0))
         for i in primary:
             adjusted[i] = min(1.0, shared * p_values[i])
         corrected = holm([min(1.0, shared * p_values[i]) for i in guardrails])
@@ -113,19 +120,26 @@ def _gatekeeping(
 def _harm(question: Question, p_value: float, level: float) -> float:
     """Two-sided p-value of a loss no larger than the margin; at least that of no loss, which may be exact."""
     answer = question.answer
-    error, excess = answer.standard_error, (answer.delta or 0.0) + question.margin
+    error, excess = answer.standard_error, (answer.delta or 0.0) + question.margins.harmful
     if excess >= 0 or answer.interval is None:
         return 1.0
     if not error:
         return p_value
-    if 1 - level < FAR_OUT:
-        # No quantile leads from these bounds to those of another level.
-        return max(p_value, 1 - level) if answer.interval.high < -question.margin else 1.0
     statistic = excess / error
     upper = answer.interval.high - (answer.delta or 0.0)
     # An interval wider than the normal one knows of small samples or few clusters, and so must the test.
     widened = upper / (t_quantile(level, math.inf) * error)
     return max(p_value, t_p_value(statistic / max(widened, 1.0), math.inf))
+
+
+def _harmed(question: Question) -> bool:
+    """Whether harm is shown by bounds that hold for all questions at once."""
+    return question.corrected is not None and not question.too_thin and _beyond(question.corrected, question)
+
+
+def _beyond(answer: Paired, question: Question) -> bool:
+    """Whether the whole interval lies beyond the margin."""
+    return answer.interval is not None and answer.interval.high < -question.margins.harmful
 
 
 _SATISFYING: Mapping[Require, frozenset[Verdict]] = {
@@ -145,13 +159,15 @@ def _conclude(
     harmed: bool,
     differs: bool,
 ) -> Comparison:
-    answer, error = q.answer, q.answer.standard_error
+    answer, error = q.answer, _error(q, levels.interval)
     verdict = _verdict(q, harmed=harmed, differs=differs)
     alike = _equivalence(q, levels.interval) if q.require == "equivalent" else None
     needed = None
     open_still = verdict == "inconclusive" or (alike is not None and not alike.holds)
     if open_still and verdict != "skipped" and error and answer.delta is not None:
         needed = rows_needed(answer.delta - _bound(q), error, answer.rows, confidence=levels.interval)
+        # A formula that thinks these rows enough knows less than the interval does.
+        needed = needed if needed is not None and needed > answer.rows else None
     result = Comparison(
         candidate=q.candidate,
         set=q.set,
@@ -186,7 +202,7 @@ def _conclude(
         cost="",
         detail="",
     )
-    return replace(result, cost=_cost(result, error, levels), detail=_detail(result, q))
+    return replace(result, cost=_cost(result, q, levels), detail=_detail(result, q))
 
 
 def _verdict(question: Question, *, harmed: bool, differs: bool) -> Verdict:
@@ -200,6 +216,15 @@ def _verdict(question: Question, *, harmed: bool, differs: bool) -> Verdict:
     if answer.interval.low >= -margin:
         return "non_inferior"
     return "inferior" if harmed else "inconclusive"
+
+
+def _error(q: Question, level: float) -> float | None:
+    """Standard error of the difference, by its interval where that is wider than a normal one would be."""
+    answer, error = q.answer, q.answer.standard_error
+    if error is None or answer.interval is None or answer.delta is None:
+        return error
+    sides = (answer.delta - answer.interval.low, answer.interval.high - answer.delta)
+    return max(error, max(sides) / t_quantile(level, math.inf))
 
 
 def _bound(q: Question) -> float:
@@ -222,25 +247,24 @@ def _suspicious(q: Question, gain: float) -> bool:
     answer, definition = q.answer, q.use.definition
     if q.where is not None or answer.delta is None or answer.interval is None or answer.production is None:
         return False
-    best = 0.0
-    if definition.better == "higher":
-        if definition.extent is None:
-            return False
-        best = definition.extent[1]
-    elif definition.better == "neither":
+    # Only of what a model knows of the label: it may well be calibrated, made fair or made faster.
+    if "label" not in definition.parts or isinstance(definition, Binned | Cox | GroupGap):
         return False
+    if definition.better == "higher" and definition.extent is None:
+        return False
+    best = definition.extent[1] if definition.better == "higher" and definition.extent is not None else 0.0
     error = abs(best - answer.production)
     return bool(error > 0 and answer.delta > gain * error and answer.interval.low > gain / 2 * error)
 
 
-def _cost(c: Comparison, error: float | None, levels: _Levels) -> str:
+def _cost(c: Comparison, q: Question, levels: _Levels) -> str:
     """What the requirement costs here: the harm that goes unseen, or the harmless model that is turned away."""
+    error = _error(q, levels.interval)
     if c.verdict == "skipped" or not error or not math.isfinite(error):
         return ""
     rows = f"with {plural(c.rows, 'row')} {'this slice' if c.slice else 'this set'}"
     if c.require == "not_inferior":
-        loss = c.margin + detectable_difference(error, confidence=levels.corrected)
-        return f"{rows} cannot show a loss under {number(loss)}"
+        return f"{rows} cannot show a loss under {number(q.margins.harmful + _visible(q, error, levels))}"
     # An equal model stands a good chance of being shown harmless only within this.
     reach = detectable_difference(error, confidence=levels.interval)
     if c.require in ("non_inferior", "equivalent") and reach > c.margin:
@@ -250,6 +274,18 @@ def _cost(c: Comparison, error: float | None, levels: _Levels) -> str:
     return ""
 
 
+def _visible(q: Question, error: float, levels: _Levels) -> float:
+    """The smallest loss beyond the margin that would be called one, with 80% power."""
+    if q.corrected is None:
+        return detectable_difference(error, confidence=levels.corrected)
+    answer = q.corrected
+    if answer.interval is None or answer.delta is None:
+        return math.inf
+    # What the bound asks for, and from there as far as 80% of estimates reach.
+    reach = detectable_difference(error, confidence=levels.interval)
+    return answer.interval.high - answer.delta + reach - t_quantile(levels.interval, math.inf) * error
+
+
 def _detail(result: Comparison, question: Question) -> str:
     """What the numbers do not say by themselves; empty where they do."""
     if result.verdict == "skipped":
@@ -257,7 +293,8 @@ def _detail(result: Comparison, question: Question) -> str:
     if result.delta is None:
         return f"cannot be compared: {question.answer.problem}"
     if result.ci is None:
-        return question.answer.problem or f"{plural(result.rows, 'row')} are too few for an interval"
+        few = plural(result.rows, "row") if result.clusters is None else plural(result.clusters, "cluster")
+        return question.answer.problem or f"no interval stands on {few}"
     if result.verdict == "inferior":
         return f"worse by more than the {number(result.margin)} allowed"
     if result.satisfied and result.verdict != "inconclusive":
@@ -287,5 +324,7 @@ def moved(c: Comparison) -> str:
     delta, (low, high) = c.delta or 0.0, c.ci or (math.nan, math.nan)
     if delta < 0:
         low, high = -high, -low
-    direction = "better" if delta >= 0 else "worse"
+    if delta == 0:
+        return f"differs by 0 [{number(low)}, {number(high)}]"
+    direction = "better" if delta > 0 else "worse"
     return f"is {direction} by {number(abs(delta))} [{number(low)}, {number(high)}]"

@@ -131,6 +131,8 @@ class Model(Section):
             uses += [self.compare.primary, *self.compare.guardrails]
         for use in uses:
             _refuse_unfit(use.metric, use.k, self.task)
+        if self.compare is not None and self.compare.segments and self.compare.segments.metric:
+            _refuse_unfit(self.compare.segments.metric, None, self.task)
         dropped = self.retrain.performance_drop().metric if self.retrain is not None else None
         if dropped is not None:
             _refuse_unfit(dropped, None, self.task)

@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from tidegate.config.measures import MetricUse
 from tidegate.config.sections import Confidence, Section
+from tidegate.metrics import METRICS
+from tidegate.suggest import did_you_mean
 
 _RELATIVE = (
     "largest acceptable loss as a share of production's value; with `margin:` too, the larger of both counts,"
@@ -33,11 +35,21 @@ class _Compared(MetricUse):
         return self
 
 
+def _refuse_no_room(require: str, margin: float | None, relative_margin: float | None) -> None:
+    if require == "equivalent" and not (margin or relative_margin):
+        raise ValueError("`require: equivalent` needs a `margin:` or a `relative_margin:` above zero")
+
+
 class Primary(_Compared):
     """The comparison that a candidate is promoted for."""
 
     require: Literal["superior", "non_inferior", "equivalent"] = "superior"
     margin: float | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _room_for_equivalence(self) -> Self:
+        _refuse_no_room(self.require, self.margin, self.relative_margin)
+        return self
 
     @property
     def has_margin(self) -> bool:
@@ -68,8 +80,7 @@ class Guardrail(_Compared):
 
     @model_validator(mode="after")
     def _room_for_equivalence(self) -> Self:
-        if self.require == "equivalent" and not (self.margin or self.relative_margin):
-            raise ValueError("`require: equivalent` needs a `margin:` or a `relative_margin:` above zero")
+        _refuse_no_room(self.require, self.margin, self.relative_margin)
         return self
 
 
@@ -92,6 +103,15 @@ class Segments(Section):
     block: bool = Field(
         default=True, description="whether a segment confirmed on held-back rows holds the candidate"
     )
+
+    @model_validator(mode="after")
+    def _known_metric(self) -> Self:
+        known = {name: each for name, each in METRICS.items() if not each.options}
+        if self.metric is not None and self.metric not in known:
+            raise ValueError(
+                f"`discover.metric:` knows no {self.metric!r} without options.{did_you_mean(self.metric, known)}"
+            )
+        return self
 
 
 class Reuse(Section):

@@ -4,6 +4,7 @@ With neither clusters nor weights a metric goes its own way; otherwise see :mod:
 weight zero are as if absent, and equal weights as if there were none.
 """
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,8 @@ from tidegate.metrics.quantiles import RowQuantile
 from tidegate.metrics.queries import QueryMean, explained
 from tidegate.metrics.robust import Pair, Rows, agree, goes_its_own_way, method_in_words
 from tidegate.metrics.rows import RowMean
+from tidegate.stats.intervals import t_p_value, t_quantile
+from tidegate.stats.results import Interval
 
 
 def estimate(
@@ -65,7 +68,8 @@ def compare(
 ) -> list[Paired]:
     """As :meth:`Metric.compare`, with clusters and weights respected where there are any.
 
-    Those of production count for both.
+    Those of production count for both. Models that differ somewhere are not known to agree in a slice where they do,
+    nor are rows that all differ by the same amount known to be all there is: no such interval is left without width.
 
     Raises:
         DataError: the items of a query are of several clusters.
@@ -73,11 +77,26 @@ def compare(
     kept = _present(production)
     production, candidate, groups = _scaled(production, kept), _scaled(candidate, kept), _kept(groups, kept)
     candidate = replace(candidate, cluster=production.cluster, weight=production.weight)
+    found = _compare(metric, candidate, production, groups, options, confidence)
+    if not any(map(_certain, found)) or agree(metric, candidate, production, options):
+        return found
+    largest = _largest_difference(metric, candidate, production, options)
+    return [_opened(each, largest, confidence) if _certain(each) else each for each in found]
+
+
+def _compare(
+    metric: Metric,
+    candidate: Predictions,
+    production: Predictions,
+    groups: Groups,
+    options: Options,
+    confidence: float,
+) -> list[Paired]:
     if _independent(production) or goes_its_own_way(metric, production, paired=True):
         return metric.compare(candidate, production, groups, options, confidence)
     if isinstance(metric, QueryMean):
         first, second = (metric.by_query(data, groups, options) for data in (candidate, production))
-        means = compare(second.mean, first.data, second.data, second.groups, {}, confidence)
+        means = _compare(second.mean, first.data, second.data, second.groups, {}, confidence)
         return [explained(one, len(items)) for one, items in zip(means, groups.members, strict=True)]
     if isinstance(metric, GroupGap):
         gaps = metric.compare(candidate, production, groups, options, confidence)
@@ -113,6 +132,45 @@ def _compare_slices(
         else Paired(None, None, 0, problem=a.problem or EMPTY_SLICE)
         for a, b, rows in zip(*plain, groups.members, strict=True)
     ]
+
+
+def _certain(answer: Paired) -> bool:
+    """Whether its interval has no width."""
+    return answer.interval is not None and answer.interval.low == answer.interval.high
+
+
+def _largest_difference(
+    metric: Metric, candidate: Predictions, production: Predictions, options: Options
+) -> float | None:
+    """The most that one row moves the difference, times the rows, as far as the table shows; None where it does not."""
+    first, second = metric.linearise(candidate, options), metric.linearise(production, options)
+    if first is not None and second is not None:
+        moved = np.abs(first.influence - second.influence)
+        largest = float(np.max(moved, where=np.isfinite(moved), initial=0.0))
+        if largest > 0:
+            return largest
+    return None if metric.extent is None else metric.extent[1] - metric.extent[0]
+
+
+def _opened(answer: Paired, largest: float | None, confidence: float) -> Paired:
+    """The difference that so many rows, or clusters, may well have missed: z squared of one (Tango 1998)."""
+    units = answer.clusters or answer.rows
+    delta = answer.delta or 0.0
+    most = 2 * abs(delta) if delta else largest
+    if most is None or units == 0:
+        return replace(
+            answer, interval=Interval(-math.inf, math.inf), p_value=1.0, p_better=0.5, standard_error=math.inf
+        )
+    z = t_quantile(confidence, math.inf)
+    error, half = z * most / units, z * z * most / units
+    p_value = t_p_value(delta / error, math.inf)
+    return replace(
+        answer,
+        interval=Interval(delta - half, delta + half),
+        p_value=p_value,
+        p_better=1 - p_value / 2 if delta > 0 else p_value / 2,
+        standard_error=error,
+    )
 
 
 def cluster_counts(data: Predictions, groups: Groups) -> list[int | None]:
