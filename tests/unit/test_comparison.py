@@ -668,3 +668,33 @@ def test_a_metric_without_influences_has_its_relative_margin_bounded_apart():
         )
         passed += result.decision == "promote"
     assert passed <= 6
+
+
+@pytest.mark.parametrize(
+    ("metric", "flagged"),
+    [("roc_auc", True), ("average_precision", True), ("expected_calibration_error", False)],
+)
+def test_what_is_suspicious_is_knowledge_of_the_label(metric, flagged):
+    rng, n = np.random.default_rng(6), 600
+    label = rng.integers(0, 2, n).astype(np.int32)
+    noisy = np.clip(0.35 + 0.3 * label + rng.normal(0, 0.3, n), 0.01, 0.99)
+    told = np.clip(0.05 + 0.9 * label + rng.normal(0, 0.02, n), 0.0, 1.0)
+    production, candidate = (
+        Predictions("binary", n, classes=("0", "1"), label=label, score=score) for score in (noisy, told)
+    )
+    assert (
+        decide({"c": candidate}, production, primary={"metric": metric}).comparisons[0].suspicious is flagged
+    )
+
+
+def test_figures_that_overflow_are_not_taken_for_equal():
+    label = np.zeros(50)
+    models = [Predictions("regression", 50, label=label, prediction=label + size) for size in (1e300, 2e300)]
+    with np.errstate(over="ignore"):
+        result = decide(
+            {"c": models[1]},
+            models[0],
+            primary={"metric": "mean_squared_error", "require": "non_inferior", "margin": 1},
+        )
+    assert result.decision == "inconclusive"
+    assert "too large" in result.reasons[0]

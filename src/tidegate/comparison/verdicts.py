@@ -250,10 +250,9 @@ def _suspicious(q: Question, gain: float) -> bool:
     # Only of what a model knows of the label: it may well be calibrated, made fair or made faster.
     if "label" not in definition.parts or isinstance(definition, Binned | Cox | GroupGap):
         return False
-    if definition.better == "higher" and definition.extent is None:
+    if definition.perfect is None:
         return False
-    best = definition.extent[1] if definition.better == "higher" and definition.extent is not None else 0.0
-    error = abs(best - answer.production)
+    error = abs(definition.perfect - answer.production)
     return bool(error > 0 and answer.delta > gain * error and answer.interval.low > gain / 2 * error)
 
 

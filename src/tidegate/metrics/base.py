@@ -113,6 +113,13 @@ class Metric(ABC):
         return None
 
     @property
+    def perfect(self) -> float | None:
+        """The value of a model that is always right; None where there is no such thing."""
+        if self.better == "higher":
+            return None if self.extent is None else self.extent[1]
+        return 0.0 if self.better == "lower" else None
+
+    @property
     def sign(self) -> int:
         """What a raw difference is multiplied by so that positive means better."""
         return -1 if self.better == "lower" else 1

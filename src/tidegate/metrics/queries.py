@@ -30,6 +30,11 @@ class QueryMean(Metric):
 
     measure: Measure
 
+    @property
+    def perfect(self) -> float | None:
+        """See :attr:`Metric.perfect`."""
+        return 1.0
+
     def estimate(
         self, data: Predictions, groups: Groups, options: Options, confidence: float | None
     ) -> list[Estimate]:

@@ -63,6 +63,11 @@ class RocAuc(Searchable, SliceMetric):
     undefined: str = "all rows are of one class"
 
     @property
+    def perfect(self) -> float | None:
+        """See :attr:`Metric.perfect`."""
+        return 1.0
+
+    @property
     def _macro(self) -> _MacroAuc:
         return _MacroAuc(name=self.name, tasks=self.tasks, better=self.better, parts=self.parts)
 
@@ -111,6 +116,11 @@ class AveragePrecision(ResampledMetric):
     """Mean precision over the recall steps, without interpolation, as scikit-learn defines it."""
 
     undefined: str = "no row is labelled positive"
+
+    @property
+    def perfect(self) -> float | None:
+        """See :attr:`Metric.perfect`."""
+        return 1.0
 
     def linearise(self, data: Predictions, options: Options) -> Linearised:
         """See :meth:`Metric.linearise`."""

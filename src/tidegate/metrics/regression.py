@@ -74,6 +74,11 @@ class _RootMeanSquaredError(SmoothMetric):
 class _R2(SmoothMetric):
     undefined: str = "the label is the same in every row"
 
+    @property
+    def perfect(self) -> float | None:
+        """See :attr:`Metric.perfect`."""
+        return 1.0
+
     def linearise(self, data: Predictions, options: Options) -> Linearised:
         label = needed(data.label)
         # Rounding gives most constants a tiny variance.

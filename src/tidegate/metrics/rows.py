@@ -18,6 +18,7 @@ from tidegate.tables import Column, Want
 
 VALUE = "value"
 _NO_ROWS = "there are no rows with a value"
+_TOO_LARGE = "figures of rows are too large to be added"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +131,9 @@ class RowMean(Searchable, Metric):
                 continue
             of_a, of_b = a[rows], b[rows]
             result: PairedResult
+            if not np.isfinite(np.abs(of_a).sum() + np.abs(of_b).sum()):
+                results.append(Paired(None, None, len(rows), problem=_TOO_LARGE))
+                continue
             if same:
                 result = identical(len(rows), "identical rows")
             elif shares:
