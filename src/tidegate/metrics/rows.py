@@ -65,6 +65,8 @@ class RowMean(Searchable, Metric):
             return Linearised(math.nan, np.zeros(data.rows))
         mean = float(np.average(values[known], weights=weight[known]))
         share = float(weight[known].sum() / weight.sum())
+        if not math.isfinite(mean):
+            return Linearised(math.nan, np.zeros(data.rows))
         return Linearised(mean, np.where(known, (values - mean) / share, 0.0))
 
     def scan(self, data: Predictions, options: Options) -> Scan:
