@@ -28,7 +28,7 @@ from tidegate.comparison.results import (
     Verdict,
 )
 from tidegate.comparison.verdicts import Question, oriented
-from tidegate.config import Compare, Guardrail, Primary, Segments
+from tidegate.config import Compare, Guardrail, Primary, Segments, SliceSpec
 from tidegate.errors import ConfigError
 from tidegate.flips import flipped
 from tidegate.gate import in_classes
@@ -144,9 +144,10 @@ def _ask_all(sets: Sequence[EvaluationSet], config: Compare, error: float) -> li
 
 def _ask(each: EvaluationSet, name: str, config: Compare, error: float, *, first: bool) -> Iterable[Question]:
     candidate, production = each.candidates[name], each.production
+    cut = _Cut(production)
     for role, use, require in _uses(config, first=first):
         for one in in_classes(use, production):
-            for groups in groupings(production, one.slices):
+            for groups in cut.by(one.slices):
                 answers = _paired(one, candidate, production, groups, error)
                 for i, (where, found) in enumerate(zip(groups.slices, answers, strict=True)):
                     answer, margins = oriented(found, one), Margins(0.0, 0.0)
@@ -154,6 +155,21 @@ def _ask(each: EvaluationSet, name: str, config: Compare, error: float, *, first
                     if require != "superior":
                         margins = _margins(one, answer, candidate, production, groups.members[i], error)
                     yield Question(role, one, require, margins, where, name, each.name, answer)
+
+
+class _Cut:
+    """The slices of one table, cut once however many metrics are judged on them."""
+
+    def __init__(self, data: Predictions) -> None:
+        self._data = data
+        self._found: dict[str, list[Groups]] = {}
+
+    def by(self, slices: Sequence[SliceSpec]) -> list[Groups]:
+        """As :func:`groupings`."""
+        key = repr(slices)
+        if key not in self._found:
+            self._found[key] = groupings(self._data, slices)
+        return self._found[key]
 
 
 def _margins(

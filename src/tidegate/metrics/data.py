@@ -197,8 +197,10 @@ class Groups:
         """Row numbers of each group, in row order."""
         if self.count == 1 and not (self.codes < 0).any():
             return (np.arange(len(self.codes)),)
-        order = np.argsort(self.codes, kind="stable")
-        bounds = np.searchsorted(self.codes[order], np.arange(self.count + 1))
+        # Short codes are sorted by counting.
+        codes = self.codes.astype(np.int16) if self.count < np.iinfo(np.int16).max else self.codes
+        order = np.argsort(codes, kind="stable")
+        bounds = np.searchsorted(codes[order], np.arange(self.count + 1))
         return tuple(order[bounds[g] : bounds[g + 1]] for g in range(self.count))
 
 
