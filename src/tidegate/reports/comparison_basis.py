@@ -52,7 +52,7 @@ def notices(document: Row, searches: Sequence[Search]) -> list[Notice]:
     found = [
         _disagreements(document.get("disagreements") or []),
         _exhausted(document.get("budget") or {}),
-        _confirmed(searches),
+        _confirmed(searches, several=len(document.get("candidates") or []) > 1),
         _suspicious([row for row in document.get("comparisons") or [] if row.get("suspicious")]),
         _unlike(document.get("golden_drift") or {}),
     ]
@@ -71,22 +71,23 @@ def _exhausted(budget: Row) -> Notice | None:
     return Notice(f"The test set {short} and cannot decide", [str(budget.get("detail") or _left(budget))])
 
 
-def _confirmed(searches: Sequence[Search]) -> Notice | None:
+def _confirmed(searches: Sequence[Search], *, several: bool) -> Notice | None:
     worse = [(search, row) for search in searches for row in search.confirmed]
     if not worse:
         return None
     are = "is" if len(worse) == 1 else "are"
     headline = f"{count(len(worse), 'segment')} that nobody listed {are} worse, confirmed by rows held back"
-    return Notice(headline, [_segment(search.about, row) for search, row in worse])
+    return Notice(headline, [_segment(search.about, row, several=several) for search, row in worse])
 
 
-def _segment(about: Row, row: Row) -> str:
+def _segment(about: Row, row: Row, *, several: bool) -> str:
     where = " and ".join(
         f"{visible(str(column), limit=NAME_LIMIT)} = {visible(category(value), limit=NAME_LIMIT)}"
         for column, value in (row.get("slice") or {}).items()
     )
     delta = f"{figures.signed(row.get('delta'))} ({figures.interval(row.get('ci'), sign=True)})"
-    return f"{where}: {_named(about)} {delta} over {count(row.get('rows') or 0, 'row')}"
+    who = f"{visible(str(about.get('candidate')), limit=NAME_LIMIT)}, " if several else ""
+    return f"{who}{where}: {_named(about)} {delta} over {count(row.get('rows') or 0, 'row')}"
 
 
 def _suspicious(rows: Sequence[Row]) -> Notice | None:
