@@ -236,3 +236,36 @@ def test_large_tables_need_no_resamples_for_average_precision() -> None:
     assert one is not None
     assert other is not None
     assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=0.2 * (one.high - one.low))
+
+
+def one_sided(
+    rows: int, lost: int, weight: np.ndarray | None, cluster: np.ndarray | None = None
+) -> list[Predictions]:
+    """A candidate that loses the first few rows, all of one label, and production that has them right."""
+    label = np.ones(rows, dtype=np.int32)
+    right = np.arange(rows) % 5 > 0
+    production = np.where(right, 1, 0).astype(np.int32)
+    candidate = production.copy()
+    candidate[np.flatnonzero(right)[:lost]] = 0
+    return [
+        Predictions("binary", rows, ("0", "1"), label=label, prediction=each, weight=weight, cluster=cluster)
+        for each in (candidate, production)
+    ]
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "recall"])
+def test_few_rows_that_differ_are_judged_by_a_score_interval(metric: str) -> None:
+    candidate, production = one_sided(400, 5, None)
+    (plain,) = compared(metric, candidate, production)
+    (alone,) = compared(metric, *one_sided(400, 5, None, np.arange(400, dtype=np.int32)))
+    assert plain.interval is not None
+    assert alone.interval is not None
+    # Clusters of one row are rows: no narrower than Tango's interval of them.
+    assert alone.interval.low == pytest.approx(plain.interval.low, abs=2e-4)
+    assert alone.interval.low <= plain.interval.low + 1e-12
+    # Where the rows that differ count little, what they say is not taken for all there is.
+    light = np.where(np.arange(400) < 10, 0.2, 1.0)
+    (weighted_result,) = compared(metric, *one_sided(400, 5, light))
+    assert weighted_result.interval is not None
+    assert weighted_result.delta is not None
+    assert weighted_result.interval.low < weighted_result.delta - 0.008

@@ -20,16 +20,15 @@ from tidegate.metrics.ranking import AveragePrecision, RocAuc
 from tidegate.metrics.regression import MaxError
 from tidegate.metrics.resampled import Reweighted
 from tidegate.metrics.rows import RowMean
+from tidegate.metrics.weighted_shares import no_surer_than_score, paired_outcomes
 from tidegate.stats.bootstrap import Statistic, cluster_bootstrap_paired, cluster_interval
-from tidegate.stats.clustered import (
-    Spread,
-    effective_rows,
+from tidegate.stats.clustered import Spread, effective_rows, spread
+from tidegate.stats.clustered_intervals import (
     loss_interval,
     mean_interval,
     paired_difference,
     quantile_interval,
     share_interval,
-    spread,
 )
 from tidegate.stats.intervals import t_quantile, without_variation
 from tidegate.stats.results import Interval, Linearised, PairedResult, identical
@@ -237,6 +236,11 @@ class Pair:
         if self.same:
             return identical(rows, method)
         result = paired_difference(a.value - b.value, of, rows, confidence=confidence, method=method)
+        inside = Rows(self.metric, self.production, self.options).strata(b) >= 0
+        outcomes = paired_outcomes(self.metric, self.production, a, b, inside)
+        if outcomes is not None and of.differing:
+            weight = row_weights(self.production)[inside]
+            result = no_surer_than_score(result, outcomes, weight, of, confidence)
         z = t_quantile(confidence, math.inf)
         extent = Rows(self.metric, self.production, self.options).extent
         if not math.isfinite(of.variance) or of.differing >= z * z:

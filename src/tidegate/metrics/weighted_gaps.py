@@ -14,7 +14,8 @@ import numpy as np
 from tidegate.metrics.cells import row_weights
 from tidegate.metrics.data import Groups, Predictions
 from tidegate.metrics.gaps import Both, Family
-from tidegate.stats.clustered import Spreads, share_intervals, spreads, t_quantiles
+from tidegate.stats.clustered import Spreads, spreads
+from tidegate.stats.clustered_intervals import share_intervals, t_quantiles
 from tidegate.stats.contrasts import Estimates
 from tidegate.stats.results import Intervals
 
