@@ -16,7 +16,8 @@ from tidegate.metrics.data import Groups, Predictions
 from tidegate.stats.auc import linearised_auc
 from tidegate.stats.bootstrap import cluster_bootstrap_paired, cluster_interval, row_bootstrap_paired
 from tidegate.stats.calibration import reliability_table
-from tidegate.stats.clustered import design_effect, quantile_interval, share_interval, spread, spreads
+from tidegate.stats.clustered import design_effect, spread, spreads
+from tidegate.stats.clustered_intervals import quantile_interval, share_interval
 from tidegate.stats.intervals import clopper_pearson
 
 RNG = np.random.default_rng

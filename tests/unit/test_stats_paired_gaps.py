@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from scipy import special
 
 from tidegate.stats import paired_gaps
-from tidegate.stats.paired_gaps import TwoModels, gap_difference
+from tidegate.stats.paired_gaps import TwoModels, gap_difference, independent_groups
 
 
 def two_models(first, second, error=0.02, correlation=0.5, freedom=math.inf):
     a, b = np.atleast_2d(first).astype(float), np.atleast_2d(second).astype(float)
     one = error**2 * np.array([[1, correlation], [correlation, 1]])
-    return TwoModels(a, b, np.broadcast_to(one, (*a.shape, 2, 2)).copy(), freedom)
+    return TwoModels(a, b, independent_groups(np.broadcast_to(one, (*a.shape, 2, 2))), freedom)
 
 
 def compared(groups, kind="difference", confidence=0.95):
@@ -93,7 +93,7 @@ def test_zeros_are_never_the_larger_of_a_ratio():
 
 def test_a_spread_that_is_not_known_bounds_nothing():
     groups = two_models([0.2, 0.7], [0.3, 0.6])
-    groups.covariance[0, 1, 0, 0] = math.nan
+    groups.covariance[0, 0, 1, 1] = math.nan
     found = compared(groups)
     assert (found.low, found.high) == (-math.inf, math.inf)
     assert found.estimate == pytest.approx(0.2)

@@ -20,6 +20,7 @@ from tidegate.metrics.base import (
 )
 from tidegate.metrics.cells import oriented, row_weights
 from tidegate.metrics.data import Groups, Predictions
+from tidegate.metrics.pools import Pools
 from tidegate.metrics.rows import SmoothMetric
 from tidegate.stats import calibration, cox
 from tidegate.stats.bootstrap import Statistic, row_bootstrap_paired, row_interval
@@ -67,9 +68,15 @@ class Binned(Metric):
             interval = (
                 self.limits(table, confidence=confidence)
                 if self.limits is not None
-                else row_interval(self._statistic(right, score, options), rows, confidence=confidence)
+                else self._resampled(right, score, options, confidence)
             )
         return Estimate(self.value(table), rows, interval)
+
+    def _resampled(
+        self, right: np.ndarray, score: np.ndarray, options: Options, confidence: float
+    ) -> Interval:
+        pools = Pools.of_rows(len(right))
+        return row_interval(self._of_pools(right, score, options, pools), pools.count, confidence=confidence)
 
     def robust_interval(
         self, data: Predictions, cluster: np.ndarray, options: Options, confidence: float
@@ -104,7 +111,10 @@ class Binned(Metric):
         options: Options,
         confidence: float,
     ) -> list[Paired]:
-        """See :meth:`Metric.compare`; a bootstrap of the rows, each model on bins of its own."""
+        """See :meth:`Metric.compare`; a bootstrap of the rows, each model on bins of its own.
+
+        Those of a large table are drawn in pools: of its calibration errors all that counts are sums by bin.
+        """
         a, b = _top(candidate), _top(production)
         return [
             self._compare([part[rows] for part in (*a, *b)], options, confidence) for rows in groups.members
@@ -116,18 +126,37 @@ class Binned(Metric):
             return Paired(None, None, 0, problem=EMPTY_SLICE)
         order = np.lexsort(parts)
         right_a, score_a, right_b, score_b = (part[order] for part in parts)
-        first = self._statistic(right_a, score_a, options)
-        second = self._statistic(right_b, score_b, options)
+        pools = Pools.of_rows(rows)
+        first = self._of_pools(right_a, score_a, options, pools)
+        second = self._of_pools(right_b, score_b, options, pools)
         result = row_bootstrap_paired(
-            lambda weights: first(weights) - second(weights), rows, confidence=confidence
+            lambda weights: first(weights) - second(weights), pools.count, confidence=confidence
         )
-        whole = np.ones((1, rows))
+        whole = np.ones((1, pools.count))
         return oriented(result, self.sign, float(first(whole)[0]), float(second(whole)[0]), rows)
 
     def of_weights(self, data: Predictions, options: Options) -> Statistic | None:
         """See :meth:`Reweighted.of_weights`; edges at quantiles are those of the rows, whatever their weights."""
         right, score = _top(data)
         return self._statistic(right, score, options) if len(right) else None
+
+    def of_pools(self, data: Predictions, options: Options, pools: Pools) -> Statistic | None:
+        """See :meth:`Pooled.of_pools`."""
+        right, score = _top(data)
+        return self._of_pools(right, score, options, pools) if len(right) else None
+
+    def _of_pools(self, right: np.ndarray, score: np.ndarray, options: Options, pools: Pools) -> Statistic:
+        """The figure as a function of the weights of pools, on the bins of these rows."""
+        bins = int(options["bins"])
+        index = calibration.bin_index(score, bins=bins, binning=options["binning"])
+        sums = np.hstack([pools.sums(values, index, bins) for values in (np.ones(len(right)), right, score)])
+
+        def statistic(weights: np.ndarray) -> np.ndarray:
+            # Without its only row a table has no figure.
+            with np.errstate(invalid="ignore"):
+                return self.of_sums(*np.moveaxis((weights @ sums).reshape(-1, 3, bins), 1, 0))
+
+        return statistic
 
     def _statistic(self, right: np.ndarray, score: np.ndarray, options: Options) -> Statistic:
         """The figure as a function of row weights, on the bins of these rows."""

@@ -10,6 +10,7 @@ from tidegate.errors import ConfigError
 from tidegate.metrics.base import ALL_TASKS, Estimate, Metric, Options, Paired, Part, needed
 from tidegate.metrics.cells import row_weights
 from tidegate.metrics.data import Groups, Performance, Predictions
+from tidegate.metrics.pools import Pools
 from tidegate.metrics.quantiles import RowQuantile, estimate_quantile, quantile, weighted_quantile
 from tidegate.metrics.rows import RowMean
 from tidegate.metrics.search import Scan
@@ -86,13 +87,24 @@ class LatencyRatio(Metric):
         if a is None or b is None:
             return None
         known = np.flatnonzero(~(np.isnan(a) | np.isnan(b)))
-        first, second = (weighted_quantile(values[known], self.share) for values in (a, b))
+        of_known = self._of_pools(a[known], b[known], None)
+        return lambda weights: of_known(weights[:, known])
+
+    def of_pools(self, data: Predictions, options: Options, pools: Pools) -> Statistic | None:
+        """See :meth:`Pooled.of_pools`."""
+        a, b = data.latency, data.production_latency
+        if a is None or b is None:
+            return None
+        known = np.flatnonzero(~(np.isnan(a) | np.isnan(b)))
+        return self._of_pools(a[known], b[known], pools.take(known))
+
+    def _of_pools(self, a: np.ndarray, b: np.ndarray, pools: Pools | None) -> Statistic:
+        first, second = (weighted_quantile(values, self.share, pools) for values in (a, b))
 
         def ratio(weights: np.ndarray) -> np.ndarray:
-            below = second(weights[:, known])
-            return np.divide(
-                first(weights[:, known]), below, out=np.full(below.shape, np.nan), where=below > 0
-            )
+            # A resample may hold no latency of production's but zeros.
+            below = second(weights)
+            return np.divide(first(weights), below, out=np.full(below.shape, np.nan), where=below > 0)
 
         return ratio
 
@@ -109,12 +121,8 @@ class LatencyRatio(Metric):
         value = quantile(a, self.share) / below
         if confidence is None:
             return Estimate(value, len(a))
-        first, second = weighted_quantile(a, self.share), weighted_quantile(b, self.share)
-        # A resample may hold no latency of production's but zeros.
-        with np.errstate(divide="ignore", invalid="ignore"):
-            interval = row_interval(
-                lambda weights: first(weights) / second(weights), len(a), confidence=confidence
-            )
+        pools = Pools.of_rows(len(a))
+        interval = row_interval(self._of_pools(a, b, pools), pools.count, confidence=confidence)
         return Estimate(value, len(a), interval)
 
     def compare(

@@ -16,7 +16,7 @@ from tidegate.metrics.base import (
 )
 from tidegate.metrics.cells import count_cells
 from tidegate.metrics.data import Groups, Predictions
-from tidegate.metrics.gaps import Both, Family, GroupGap
+from tidegate.metrics.gaps import Both, Family, GroupGap, separate
 from tidegate.metrics.weighted_gaps import independent, weighted_both, weighted_family
 from tidegate.stats.contrasts import Estimates, means, shares
 from tidegate.stats.intervals import mean_t
@@ -64,7 +64,7 @@ class RateGap(GroupGap):
         found = [_two_shares(joint, hits, trials) for hits, trials in self.rates]
         figures, others, covariances, supports = (np.stack(parts) for parts in zip(*found, strict=True))
         freedom = np.full(supports.shape, np.inf)
-        return Both(figures, others, covariances, supports, freedom, same=same)
+        return Both(figures, others, separate(covariances), supports, freedom, same=same)
 
 
 def _two_shares(joint: np.ndarray, hits: Counts, trials: Counts) -> tuple[np.ndarray, ...]:
@@ -160,7 +160,9 @@ class MeanGap(GroupGap):
         covariance = np.moveaxis(spread, -1, 0)
         first, second = means_of
         freedom = np.full(rows.shape, np.inf) if self.share else rows - 1.0
-        return Both(first[None], second[None], covariance[None], rows[None], freedom[None], same=same)
+        return Both(
+            first[None], second[None], separate(covariance[None]), rows[None], freedom[None], same=same
+        )
 
 
 def _roots(mean: np.ndarray, variance: np.ndarray, rows: np.ndarray) -> Estimates:

@@ -6,8 +6,9 @@ rows than `min_rows`. The interval is one of the gap itself, see :mod:`tidegate.
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +18,7 @@ from tidegate.metrics.cells import oriented
 from tidegate.metrics.cuts import groups_of, wants
 from tidegate.metrics.data import Groups, Predictions
 from tidegate.stats.contrasts import Estimates, largest_difference, smallest_ratio
-from tidegate.stats.paired_gaps import METHOD, TwoModels, gap_difference
+from tidegate.stats.paired_gaps import METHOD, TwoModels, gap_difference, independent_groups
 from tidegate.stats.results import Intervals, identical
 from tidegate.tables import Want
 from tidegate.wording import name_slice, number, plural
@@ -28,10 +29,15 @@ _ALL_ZERO = "the figure is zero in every group, which have no ratio"
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One figure for each protected group, with the rows that each stands on, shape (groups,)."""
+    """One figure for each protected group, with the rows that each stands on, shape (groups,).
+
+    Attributes:
+        correlation: of the figures of some groups, by the first and their number; None where all are independent.
+    """
 
     estimates: Estimates
     support: np.ndarray
+    correlation: Callable[[int, int], np.ndarray] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,7 @@ class Both:
 
     Attributes:
         first, second: of candidate and production, shape (families, groups).
-        covariance: of both figures of a group, shape (families, groups, 2, 2).
+        covariance: of some groups, by the first and their number, as :attr:`TwoModels.covariance`.
         support: the rows that both stand on, the fewer of both, shape (families, groups).
         freedom: degrees of freedom of the covariances, infinite for those of shares, shape (families, groups).
         same: the models said the same of every row.
@@ -48,7 +54,7 @@ class Both:
 
     first: np.ndarray
     second: np.ndarray
-    covariance: np.ndarray
+    covariance: Callable[[int, int], np.ndarray]
     support: np.ndarray
     freedom: np.ndarray
     same: bool
@@ -60,7 +66,7 @@ class Both:
             self,
             first=self.first[chosen],
             second=self.second[chosen],
-            covariance=self.covariance[chosen],
+            covariance=lambda first, some: self.covariance(start + first, some),
             support=self.support[chosen],
             freedom=self.freedom[chosen],
         )
@@ -158,7 +164,7 @@ class GroupGap(Metric):
         if both.same:
             return oriented(identical(rows, METHOD), self.sign, a, b, rows)
         freedom = float(both.freedom[kept].min())
-        groups = TwoModels(first, second, both.covariance, freedom)
+        groups = TwoModels(first, second, both.covariance(0, first.shape[1]), freedom)
         result = gap_difference(groups, kind=self.kind, confidence=confidence, rows=rows)
         return oriented(result, self.sign, a, b, rows)
 
@@ -182,6 +188,11 @@ class GroupGap(Metric):
         return np.where(known.sum(axis=-1) > 1, result, np.nan)
 
 
+def separate(covariance: np.ndarray) -> Callable[[int, int], np.ndarray]:
+    """For :attr:`Both.covariance` that of both figures of each group, shape (families, groups, 2, 2)."""
+    return lambda start, count: independent_groups(covariance[:, start : start + count])
+
+
 def _combined(data: Predictions, groups: Groups, options: Options) -> tuple[Groups, Groups]:
     """The protected groups, and their combinations with the slices."""
     protected = groups_of(data, options["by"])
@@ -197,9 +208,12 @@ def _part(family: Family, start: int, count: int) -> Family:
         all_of_them = limits(confidence)
         return Intervals(all_of_them.low[start : start + count], all_of_them.high[start : start + count])
 
-    return Family(Estimates(values[start : start + count], limited), family.support[start : start + count])
+    of_all = family.correlation
+    correlation = None if of_all is None else partial(of_all, start, count)
+    estimates = Estimates(values[start : start + count], limited, correlation)
+    return Family(estimates, family.support[start : start + count])
 
 
 def _without_thin(family: Family, fewest: int) -> Estimates:
     values = np.where(family.support >= fewest, family.estimates.values, np.nan)
-    return Estimates(values, family.estimates.limits)
+    return replace(family.estimates, values=values)

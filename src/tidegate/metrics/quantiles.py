@@ -1,5 +1,6 @@
 """Metrics that are a quantile of a number per row, with distribution-free intervals."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,11 +9,13 @@ import numpy as np
 from tidegate.metrics.base import Estimate, Metric, Options, Paired
 from tidegate.metrics.cells import oriented
 from tidegate.metrics.data import Groups, Predictions
+from tidegate.metrics.pools import Pools
 from tidegate.stats.bootstrap import Statistic, row_bootstrap_paired
 from tidegate.stats.intervals import quantile_order_statistics
 from tidegate.stats.results import Interval
 
 _ROUNDING = 1e-6
+_SUMS = 4_000_000
 _NO_ROWS = "there are no rows with a value"
 
 
@@ -52,7 +55,7 @@ class RowQuantile(Metric):
         options: Options,
         confidence: float,
     ) -> list[Paired]:
-        """See :meth:`Metric.compare`; a bootstrap of the rows that have both values."""
+        """See :meth:`Metric.compare`; a bootstrap of the rows that have both values, of a large table in pools."""
         a, b = self.values(candidate, options), self.values(production, options)
         known = ~(np.isnan(a) | np.isnan(b))
         return [
@@ -67,15 +70,22 @@ class RowQuantile(Metric):
         statistic = weighted_quantile(values[known], self.share_of(options))
         return lambda weights: statistic(weights[:, known])
 
+    def of_pools(self, data: Predictions, options: Options, pools: Pools) -> Statistic | None:
+        """See :meth:`Pooled.of_pools`."""
+        values = self.values(data, options)
+        known = np.flatnonzero(~np.isnan(values))
+        return weighted_quantile(values[known], self.share_of(options), pools.take(known))
+
     def _compare(self, a: np.ndarray, b: np.ndarray, share: float, confidence: float) -> Paired:
         if len(a) == 0:
             return Paired(None, None, 0, problem=_NO_ROWS)
         # The bootstrap draws by position, and the order of a file must not matter.
         order = np.lexsort((b, a))
         a, b = a[order], b[order]
-        first, second = weighted_quantile(a, share), weighted_quantile(b, share)
+        pools = Pools.of_rows(len(a))
+        first, second = (weighted_quantile(values, share, pools) for values in (a, b))
         result = row_bootstrap_paired(
-            lambda weights: first(weights) - second(weights), len(a), confidence=confidence
+            lambda weights: first(weights) - second(weights), pools.count, confidence=confidence
         )
         return oriented(result, self.sign, quantile(np.sort(a), share), quantile(np.sort(b), share), len(a))
 
@@ -102,29 +112,44 @@ def quantile(ordered: np.ndarray, share: float) -> float:
     return float(ordered[low] + (position - low) * (ordered[high] - ordered[low]))
 
 
-def weighted_quantile(values: np.ndarray, share: float) -> Statistic:
-    """The quantile of rows that count more than once, or less, as a function of how much; shape (k, n) to (k,)."""
+def weighted_quantile(values: np.ndarray, share: float, pools: Pools | None = None) -> Statistic:
+    """The quantile of rows that count more than once, or less, as a function of how much; shape (k, n) to (k,).
+
+    Args:
+        values: shape (n,).
+        share: which quantile.
+        pools: those of the rows, whose weights the function is then one of, shape (k, pools).
+    """
+    if len(values) == 0:
+        return lambda weights: np.full(len(weights), np.nan)
+    pools = Pools(np.arange(len(values)), len(values), np.ones(len(values))) if pools is None else pools
     order = np.argsort(values, kind="stable")
-    ordered, last = values[order], len(values) - 1
+    ordered, of = values[order], pools.take(order)
+    # Which of some parts of the rows a rank falls into is found first, from sums by pool; and then the row in it.
+    parts = max(1, min(_SUMS // of.count, math.isqrt(len(ordered))))
+    edges = len(ordered) * np.arange(parts + 1) // parts
+    part = np.repeat(np.arange(parts), np.diff(edges))
+    upto_part = np.cumsum(of.sums(np.ones(len(ordered)), part, parts), axis=1)
+
+    def ranked(drawn: np.ndarray, upto: np.ndarray, rank: float) -> float:
+        """The value ranked so, from 0: the first whose cumulative weight exceeds it, by more than rounding does."""
+        rank += _ROUNDING
+        found = min(int(np.searchsorted(upto, rank, side="right")), parts - 1)
+        here = slice(edges[found], edges[found + 1])
+        within = np.cumsum(drawn[of.codes[here]] * of.weight[here])
+        before = upto[found - 1] if found else 0.0
+        row = edges[found] + np.searchsorted(within, rank - before, side="right")
+        return float(ordered[min(row, edges[found + 1] - 1)])
 
     def statistic(weights: np.ndarray) -> np.ndarray:
-        if len(ordered) == 0:
-            return np.full(len(weights), np.nan)
-        upto = np.cumsum(weights[:, order], axis=1)
+        upto = weights @ upto_part
         total = upto[:, -1]
         position = np.maximum(share * (total - 1), 0.0)
         low = np.floor(position)
-        # The value ranked r (from 0) is the first whose cumulative weight exceeds r, by more than rounding does.
-        below, above = (
-            np.array(
-                [
-                    np.searchsorted(row, rank + _ROUNDING, side="right")
-                    for row, rank in zip(upto, ranks, strict=True)
-                ]
-            )
+        first, second = (
+            np.array([ranked(*each) for each in zip(weights, upto, ranks, strict=True)])
             for ranks in (low, low + 1)
         )
-        first, second = ordered[np.minimum(below, last)], ordered[np.minimum(above, last)]
         result: np.ndarray = np.where(total > 0, first + (position - low) * (second - first), np.nan)
         return result
 

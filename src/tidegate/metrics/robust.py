@@ -18,10 +18,10 @@ from tidegate.metrics.operating_points import OperatingPoint
 from tidegate.metrics.quantiles import RowQuantile
 from tidegate.metrics.ranking import AveragePrecision, RocAuc
 from tidegate.metrics.regression import MaxError
-from tidegate.metrics.resampled import Reweighted
+from tidegate.metrics.resampled_clusters import of_weights, resampled_difference, resampled_interval
 from tidegate.metrics.rows import RowMean
 from tidegate.metrics.weighted_shares import no_surer_than_score, paired_outcomes
-from tidegate.stats.bootstrap import Statistic, cluster_bootstrap_paired, cluster_interval
+from tidegate.stats.bootstrap import Statistic
 from tidegate.stats.clustered import Spread, effective_rows, spread
 from tidegate.stats.clustered_intervals import (
     loss_interval,
@@ -94,7 +94,7 @@ class Rows:
         value = float(statistic(row_weights(self.data)[None])[0])
         if math.isnan(value):
             return replace(plain, value=None, problem=plain.problem or _UNDEFINED)
-        interval = None if confidence is None else self._resampled(statistic, value, confidence)
+        interval = None if confidence is None else self._resampled(value, confidence)
         return self._noted(plain, value, interval, len(np.unique(self.units)))
 
     @property
@@ -105,9 +105,7 @@ class Rows:
     @property
     def statistic(self) -> Statistic | None:
         """The metric as a function of row weights; None where it is none."""
-        return (
-            self.metric.of_weights(self.data, self.options) if isinstance(self.metric, Reweighted) else None
-        )
+        return of_weights(self.metric, self.data, self.options)
 
     @property
     def units(self) -> np.ndarray:
@@ -151,7 +149,7 @@ class Rows:
         extent = None if self.is_share else self.extent
         return share_interval(value, of, rows, confidence=confidence, extent=extent)
 
-    def _resampled(self, statistic: Statistic, value: float, confidence: float) -> Interval:
+    def _resampled(self, value: float, confidence: float) -> Interval:
         weight, units = row_weights(self.data), self.units
         if isinstance(self.metric, RowQuantile):
             values = self.metric.values(self.data, self.options)
@@ -163,8 +161,7 @@ class Rows:
             found = self.metric.robust_interval(self.data, units, self.options, confidence)
             if found is not None:
                 return found
-        order, codes = in_one_order(units, self.data)
-        found = cluster_interval(_of(statistic, order), codes, weight[order], confidence=confidence)
+        found = resampled_interval(self.metric, self.data, units, weight, self.options, confidence)
         if self.extent is None or not math.isfinite(found.low + found.high):
             return found
         lowest, highest = self.extent
@@ -278,43 +275,16 @@ class Pair:
         a, b = (float(of(weight[None])[0]) for of in (first, second))
         if math.isnan(a) or math.isnan(b):
             return Paired(or_none(a), or_none(b), rows, problem=problem)
-        order, codes = in_one_order(one.units, self.candidate, self.production)
+        units, models = one.units, (self.candidate, self.production)
         result = (
             identical(rows, "")
             if self.same
-            else cluster_bootstrap_paired(
-                _of(lambda weights: first(weights) - second(weights), order),
-                codes,
-                weight[order],
-                confidence=confidence,
-            )
+            else resampled_difference(self.metric, models, units, weight, self.options, confidence)
         )
         kind = "bootstrap of rows" if self.production.cluster is None else "cluster bootstrap"
         words = kind if self.production.weight is None else f"weighted {kind}"
-        return self._turned(replace(result, method=words), a, b, rows, int(codes.max()) + 1)
+        return self._turned(replace(result, method=words), a, b, rows, int(units.max()) + 1)
 
     def _turned(self, result: PairedResult, a: float, b: float, rows: int, clusters: int) -> Paired:
         found = oriented(result, self.metric.sign, a, b, rows)
         return replace(found, clusters=None if self.production.cluster is None else clusters)
-
-
-def in_one_order(units: np.ndarray, *models: Predictions) -> tuple[np.ndarray, np.ndarray]:
-    """Rows in an order that what they hold decides, and their units numbered in it: draws go by these numbers."""
-    keys = [
-        values
-        for data in models
-        for values in (
-            *(data.label, data.prediction, data.score, data.latency, data.production_latency, data.weight),
-            *(column.values for column in data.columns.values()),
-        )
-        if values is not None and values.ndim == 1
-    ]
-    order = np.lexsort([units, *keys])
-    _, first, codes = np.unique(units[order], return_index=True, return_inverse=True)
-    return order, np.argsort(np.argsort(first))[codes]
-
-
-def _of(statistic: Statistic, order: np.ndarray) -> Statistic:
-    """The statistic of weights that are given in another order."""
-    back = np.argsort(order)
-    return lambda weights: statistic(weights[:, back])

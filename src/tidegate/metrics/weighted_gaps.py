@@ -1,20 +1,20 @@
 """Figures of groups whose rows come in clusters or do not count alike, for the gaps between them.
 
-Groups are taken to be independent, also where they share clusters. Rows of one cluster are mostly alike, which makes
-the figures of two groups rise and fall together and their difference vary less: the intervals are then too wide, not
-too narrow.
+Groups that share clusters are not independent. Where rows of a cluster are alike the figures of two groups rise and
+fall together, and their difference varies less; where one row of a cluster is chosen at the cost of another, more.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from tidegate.metrics.cells import row_weights
 from tidegate.metrics.data import Groups, Predictions
 from tidegate.metrics.gaps import Both, Family
-from tidegate.stats.clustered import Spreads, spreads
+from tidegate.stats.clustered import ClusterSums, Moves, Spreads, joint_covariance
 from tidegate.stats.clustered_intervals import share_intervals, t_quantiles
 from tidegate.stats.contrasts import Estimates
 from tidegate.stats.results import Intervals
@@ -38,20 +38,19 @@ def weighted_family(
     root: bool = False,
 ) -> Family:
     """A weighted mean of the rows that count in each group: of 0 and 1 for a share, or the root of a mean."""
-    mean, moved = _means(data, groups, values, counted)
-    support = _count(groups, counted)
-    found = _spreads(data, groups, moved, counted)
-    figure = np.sqrt(mean) if root else mean
+    found = _Figure.of(data, groups, (values, counted))
+    mean, of = found.value, found.spreads
 
     def limits(confidence: float) -> Intervals:
         if share:
-            return share_intervals(mean, found, support, confidence=confidence)
-        known = np.isfinite(found.variance)
-        half = np.where(known, t_quantiles(confidence, found) * np.sqrt(found.variance), np.inf)
+            return share_intervals(mean, of, found.support, confidence=confidence)
+        known = np.isfinite(of.variance)
+        half = np.where(known, t_quantiles(confidence, of) * np.sqrt(of.variance), np.inf)
         low, high = np.nan_to_num(mean) - half, np.nan_to_num(mean) + half
         return Intervals(np.sqrt(np.maximum(low, 0)), np.sqrt(high)) if root else Intervals(low, high)
 
-    return Family(Estimates(figure, limits), support)
+    correlation = None if data.cluster is None else partial(_correlation, found)
+    return Family(Estimates(np.sqrt(mean) if root else mean, limits), found.support, correlation)
 
 
 def weighted_both(
@@ -73,35 +72,79 @@ def weighted_both(
         share: the figures are shares.
         root: the figures are roots of means.
     """
-    found = [_two(data, groups, *pair, share=share, root=root) for pair in families]
-    first, second, covariance, support, freedom = (np.stack(parts) for parts in zip(*found, strict=True))
-    return Both(first, second, covariance, support, freedom, same=same)
-
-
-def _two(
-    data: Predictions, groups: Groups, one: Rows, other: Rows, *, share: bool, root: bool
-) -> tuple[np.ndarray, ...]:
-    (first, of_first), (second, of_second) = (_means(data, groups, *rows) for rows in (one, other))
-    if root:
-        first, second = np.sqrt(first), np.sqrt(second)
-        of_first, of_second = (
-            moved * np.divide(0.5, value, out=np.zeros(value.shape), where=value > 0)[groups.codes]
-            for moved, value in ((of_first, first), (of_second, second))
-        )
-    counted = one[1] | other[1]
-    each, difference = (
-        [_spreads(data, groups, moved, rows[1]) for moved, rows in ((of_first, one), (of_second, other))],
-        _spreads(data, groups, of_first - of_second, counted),
+    found = [[_Figure.of(data, groups, rows, root=root) for rows in pair] for pair in families]
+    (first, second), support, freedom = (
+        np.array([[getattr(each, part) for each in pair] for pair in found]).swapaxes(0, 1)
+        for part in ("value", "support", "freedom")
     )
-    a, b = (_widened(found) if share else found.variance for found in each)
-    covariance = np.zeros((groups.count, 2, 2))
-    with np.errstate(invalid="ignore"):
-        across = (each[0].variance + each[1].variance - difference.variance) / 2
-    covariance[:, 0, 0], covariance[:, 1, 1] = a, b
-    covariance[:, 0, 1] = covariance[:, 1, 0] = np.where(np.isfinite(across), across, 0.0)
-    support = np.minimum(_count(groups, one[1]), _count(groups, other[1]))
-    freedom = np.minimum(each[0].degrees_of_freedom, each[1].degrees_of_freedom)
-    return first, second, covariance, support, np.maximum(freedom, 1.0)
+    spread = np.array(
+        [[_widened(each.spreads) if share else each.spreads.variance for each in pair] for pair in found]
+    )
+    moved, figures = [each.moves for pair in found for each in pair], len(found)
+
+    def covariance(start: int, count: int) -> np.ndarray:
+        joint = joint_covariance(moved, start, count).reshape(figures, 2, count, figures, 2, count)
+        by_model = np.moveaxis(joint, (1, 4), (0, 1)).reshape(2, 2, figures * count, figures * count)
+        diagonal = np.arange(figures * count)
+        for model in range(2):
+            by_model[model, model, diagonal, diagonal] = spread[:, model, start : start + count].ravel()
+        return by_model
+
+    return Both(first, second, covariance, support.min(axis=0), freedom.min(axis=0), same=same)
+
+
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    """A weighted mean of each group, or its root, and how far it may be off.
+
+    Attributes:
+        value, support: shape (groups,).
+        spreads: of the value.
+        moves: what each cluster does to it.
+    """
+
+    value: np.ndarray
+    support: np.ndarray
+    spreads: Spreads
+    moves: Moves
+
+    @classmethod
+    def of(cls, data: Predictions, groups: Groups, rows: Rows, *, root: bool = False) -> "_Figure":
+        """Of the rows that count in each group."""
+        value, moved = _means(data, groups, *rows)
+        if root:
+            value = np.sqrt(value)
+            slope = np.divide(0.5, value, out=np.zeros(value.shape), where=value > 0)
+            moved = moved * slope[groups.codes]
+        cluster = np.arange(data.rows) if data.cluster is None else data.cluster
+        stratum = np.where(rows[1], 0, -1)
+        sums = ClusterSums.of(moved, row_weights(data), cluster, groups.codes, groups.count, stratum)
+        found = sums.spreads
+        # A group without rows has no figure; one with a single cluster has one that nothing is known of.
+        found = replace(found, variance=np.where(found.clusters > 0, found.variance, np.nan))
+        inside = rows[1] & (groups.codes >= 0)
+        return cls(value, np.bincount(groups.codes[inside], minlength=groups.count), found, sums.moves)
+
+    @property
+    def freedom(self) -> np.ndarray:
+        """Degrees of freedom, at least 1, shape (groups,)."""
+        return np.maximum(self.spreads.degrees_of_freedom, 1.0)
+
+
+def _correlation(found: _Figure, start: int, count: int) -> np.ndarray:
+    """Of the figures of some groups, shape (count, count).
+
+    Where nothing moved a figure it is not known how it moves with those it has clusters in common with: -1 makes least
+    of both.
+    """
+    here = slice(start, start + count)
+    variance = found.spreads.variance[here]
+    known = (found.spreads.differing[here] > 0) & np.isfinite(variance)
+    error = np.sqrt(np.where(known, variance, 1.0))
+    correlation = joint_covariance([found.moves], start, count)[0, :, 0] / (error[:, None] * error)
+    in_common = joint_covariance([found.moves.alike], start, count)[0, :, 0] > 0
+    unknown = np.where(in_common, -1.0, 0.0)
+    return np.where(known[:, None] & known, np.clip(correlation, -1.0, 1.0), unknown)
 
 
 def _widened(found: Spreads) -> np.ndarray:
@@ -129,16 +172,3 @@ def _means(
         share = sums(weight) / sums(np.where(inside, row_weights(data), 0.0))
         moved = np.where(inside & counted, (values - mean[codes]) / share[codes], 0.0)
     return mean, moved
-
-
-def _spreads(data: Predictions, groups: Groups, moved: np.ndarray, counted: np.ndarray) -> Spreads:
-    cluster = np.arange(data.rows) if data.cluster is None else data.cluster
-    stratum = np.where(counted, 0, -1)
-    found = spreads(moved, row_weights(data), cluster, groups.codes, groups.count, stratum)
-    # A group without rows has no figure; one with a single cluster has one that nothing is known of.
-    return replace(found, variance=np.where(found.clusters > 0, found.variance, np.nan))
-
-
-def _count(groups: Groups, counted: np.ndarray) -> np.ndarray:
-    inside = counted & (groups.codes >= 0)
-    return np.bincount(groups.codes[inside], minlength=groups.count)

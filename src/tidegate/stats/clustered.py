@@ -12,16 +12,16 @@ Bell & McCaffrey) when rows of a cluster have one correlation, which is estimate
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
-from tidegate.stats.intervals import clopper_pearson, t_p_value, t_quantile
-from tidegate.stats.results import FloatArray, IntArray, Interval, Intervals, PairedResult, tail, unknown
+from tidegate.stats.results import FloatArray, IntArray
 
+_VALUES_AT_ONCE = 4_000_000
 _WHOLE = 1 - 1e-9  # share of a stratum from which a cluster is all of it
 
 
@@ -53,6 +53,30 @@ class Spreads:
     clusters: IntArray
     effective_clusters: FloatArray
     differing: IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """How far each cluster of each of several groups moves the estimate of its group: arrays of shape (P,).
+
+    Attributes:
+        group, cluster: codes from 0, in the order of the groups.
+        value: squares of a group sum to the variance; NaN where the cluster holds a whole stratum.
+    """
+
+    group: IntArray
+    cluster: IntArray
+    value: FloatArray
+
+    @property
+    def alike(self) -> "Moves":
+        """The same clusters, each of which moves its groups by 1."""
+        return replace(self, value=np.ones(len(self.value)))
+
+    def of_groups(self, start: int, count: int) -> "Moves":
+        """Those of some groups, which are numbered from 0."""
+        here = slice(*np.searchsorted(self.group, (start, start + count)))
+        return Moves(self.group[here] - start, self.cluster[here], self.value[here])
 
 
 def spread(
@@ -92,52 +116,156 @@ def spreads(
     Args:
         influence: shape (n,), on the estimate of the row's group.
         weight: shape (n,).
-        cluster: shape (n,); rows of two groups are taken to be independent even when they share one.
+        cluster: shape (n,); what groups have in common :func:`joint_covariance` tells.
         group: shape (n,), codes from 0, -1 for rows in none.
         groups: their number.
         stratum: shape (n,).
     """
-    inside = group >= 0
-    total = np.bincount(group[inside], weights=weight[inside], minlength=groups)
-    counted = inside if stratum is None else inside & (stratum >= 0)
-    of_row = group[counted].astype(np.int64)
-    moved, weight = weight[counted] * influence[counted], weight[counted]
-    layer = np.zeros(len(weight), dtype=np.int64) if stratum is None else stratum[counted].astype(np.int64)
-    layers = int(layer.max(initial=0)) + 1
-    base = int(cluster.max(initial=0)) + 1
-    # Each cluster of each group, in the order of the groups.
-    found, pair = np.unique(of_row * base + cluster[counted], return_inverse=True)
-    of_pair, pairs = found // base, len(found)
+    return ClusterSums.of(influence, weight, cluster, group, groups, stratum).spreads
 
-    def by_layer(values: FloatArray) -> NDArray[Any]:
-        summed = np.bincount(pair * layers + layer, weights=values, minlength=pairs * layers)
-        return summed.reshape(pairs, layers)
 
-    def by_group(values: NDArray[Any]) -> FloatArray:
-        return np.bincount(of_pair, weights=values, minlength=groups).astype(np.float64, copy=False)
+def joint_covariance(figures: Sequence[Moves], start: int, count: int) -> FloatArray:
+    """Covariance of several figures of several groups that clusters may have in common.
 
-    clusters = np.bincount(of_pair, minlength=groups)
-    weights = by_layer(weight)
-    of_layer = np.column_stack([by_group(each) for each in weights.T])
-    squares = np.column_stack([by_group(each**2) for each in weights.T])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        effective = np.where(of_layer > 0, of_layer**2 / squares, np.inf).min(axis=1)
-        share = np.where(weights > 0, weights / of_layer[of_pair], 0.0)
-        sums = by_layer(moved)
-        moves = (sums / np.where(share < _WHOLE, 1 - share, np.nan)).sum(axis=1)
-        variance = by_group(moves**2) * (clusters - 1) / clusters / total**2
-    known = (clusters > 1) & ~np.isnan(variance)
-    freedom = _degrees_of_freedom(moved, weight, pair, of_pair, of_row * layers + layer, groups)
-    # Sums that cancel but for rounding do not move anything.
-    floor = 1e-12 * by_group(np.bincount(pair, weights=np.abs(moved), minlength=pairs))
-    differing = np.bincount(of_pair[np.abs(sums).sum(axis=1) > floor[of_pair]], minlength=groups)
-    return Spreads(
-        variance=np.where(known, variance, np.inf),
-        degrees_of_freedom=np.where(known, freedom, 0.0),
-        clusters=clusters,
-        effective_clusters=np.where(clusters > 0, effective, 0.0),
-        differing=differing,
-    )
+    Args:
+        figures: from the same rows and clusters.
+        start: the first of the groups.
+        count: how many.
+
+    Returns:
+        Shape (figures, count, figures, count), positive semidefinite, with the variances of :func:`spreads`; without
+        the clusters that hold all of a stratum, of which those variances are infinite.
+    """
+    parts = [figure.of_groups(start, count) for figure in figures]
+    columns = len(parts) * count
+    column = np.concatenate([part.group + i * count for i, part in enumerate(parts)])
+    # Only the clusters of these groups.
+    _, cluster = np.unique(np.concatenate([part.cluster for part in parts]), return_inverse=True)
+    value = np.nan_to_num(np.concatenate([part.value for part in parts]))
+    order = np.argsort(cluster, kind="stable")
+    column, cluster, value = column[order], cluster[order], value[order]
+    rows = int(cluster[-1]) + 1 if len(cluster) else 0
+    covariance = np.zeros((columns, columns))
+    step = max(1, _VALUES_AT_ONCE // columns)
+    for low in range(0, rows, step):
+        high = min(low + step, rows)
+        here = slice(*np.searchsorted(cluster, (low, high)))
+        moved = np.zeros((high - low, columns))
+        moved[cluster[here] - low, column[here]] = value[here]
+        covariance += moved.T @ moved
+    return covariance.reshape(len(parts), count, len(parts), count)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSums:
+    """Rows summed by cluster and group. Pairs of these, in the order of the groups, have arrays of shape (P,).
+
+    Attributes:
+        moved, weight: of each row that counts, shape (n,): its weight times its influence, and its weight.
+        pair: of each row, shape (n,).
+        layer: stratum of each row in its group, shape (n,).
+        group, cluster: of each pair.
+        pull: of each pair, the same with what the cluster itself pulls made good; NaN where it holds a whole stratum.
+        total: weight of each group, shape (g,).
+        effective: clusters of each group that would do if they had equal weight, shape (g,).
+        differs: whether the pair moves the estimate at all.
+    """
+
+    moved: FloatArray
+    weight: FloatArray
+    pair: NDArray[np.integer]
+    layer: IntArray
+    group: IntArray
+    cluster: IntArray
+    pull: FloatArray
+    total: FloatArray
+    effective: FloatArray
+    differs: NDArray[np.bool_]
+
+    @classmethod
+    def of(
+        cls,
+        influence: FloatArray,
+        weight: FloatArray,
+        cluster: IntArray,
+        group: NDArray[np.integer],
+        groups: int,
+        stratum: NDArray[np.integer] | None,
+    ) -> "ClusterSums":
+        """Arguments as for :func:`spreads`."""
+        inside = group >= 0
+        total = np.bincount(group[inside], weights=weight[inside], minlength=groups)
+        counted = inside if stratum is None else inside & (stratum >= 0)
+        of_row = group[counted].astype(np.int64)
+        moved, weight = weight[counted] * influence[counted], weight[counted]
+        layer = (
+            np.zeros(len(weight), dtype=np.int64) if stratum is None else stratum[counted].astype(np.int64)
+        )
+        layers = int(layer.max(initial=0)) + 1
+        base = int(cluster.max(initial=0)) + 1
+        found, pair = np.unique(of_row * base + cluster[counted], return_inverse=True)
+        of_pair, pairs = found // base, len(found)
+
+        def by_layer(values: FloatArray) -> NDArray[Any]:
+            summed = np.bincount(pair * layers + layer, weights=values, minlength=pairs * layers)
+            return summed.reshape(pairs, layers)
+
+        def by_group(values: NDArray[Any]) -> FloatArray:
+            return _sums(values, of_pair, groups)
+
+        weights, sums = by_layer(weight), by_layer(moved)
+        of_layer = np.column_stack([by_group(each) for each in weights.T])
+        squares = np.column_stack([by_group(each**2) for each in weights.T])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            effective = np.where(of_layer > 0, of_layer**2 / squares, np.inf).min(axis=1)
+            share = np.where(weights > 0, weights / of_layer[of_pair], 0.0)
+            pull = (sums / np.where(share < _WHOLE, 1 - share, np.nan)).sum(axis=1)
+        # Sums that cancel but for rounding do not move anything.
+        floor = 1e-12 * by_group(np.bincount(pair, weights=np.abs(moved), minlength=pairs))
+        return cls(
+            moved=moved,
+            weight=weight,
+            pair=pair,
+            layer=of_row * layers + layer,
+            group=of_pair,
+            cluster=found % base,
+            pull=pull,
+            total=total.astype(np.float64, copy=False),
+            effective=effective,
+            differs=np.abs(sums).sum(axis=1) > floor[of_pair],
+        )
+
+    @property
+    def clusters(self) -> IntArray:
+        """How many each group has, shape (g,)."""
+        return np.bincount(self.group, minlength=len(self.total))
+
+    @property
+    def moves(self) -> Moves:
+        """What the variances are the sums of the squares of."""
+        clusters = self.clusters[self.group]
+        scale = np.sqrt((clusters - 1) / clusters) / self.total[self.group]
+        return Moves(self.group, self.cluster, self.pull * scale)
+
+    @property
+    def spreads(self) -> Spreads:
+        """See :func:`spreads`."""
+        groups, clusters = len(self.total), self.clusters
+        with np.errstate(invalid="ignore", divide="ignore"):
+            variance = _sums(self.pull**2, self.group, groups) * (clusters - 1) / clusters / self.total**2
+        known = (clusters > 1) & ~np.isnan(variance)
+        freedom = _degrees_of_freedom(self.moved, self.weight, self.pair, self.group, self.layer, groups)
+        return Spreads(
+            variance=np.where(known, variance, np.inf),
+            degrees_of_freedom=np.where(known, freedom, 0.0),
+            clusters=clusters,
+            effective_clusters=np.where(clusters > 0, self.effective, 0.0),
+            differing=np.bincount(self.group[self.differs], minlength=groups),
+        )
+
+
+def _sums(values: NDArray[Any], group: IntArray, groups: int) -> FloatArray:
+    return np.bincount(group, weights=values, minlength=groups).astype(np.float64, copy=False)
 
 
 def _degrees_of_freedom(
@@ -151,7 +279,7 @@ def _degrees_of_freedom(
     """Satterthwaite's for the variance of each group, shape (groups,); rows of a stratum differ in weight alone."""
 
     def by_group(values: NDArray[Any]) -> FloatArray:
-        return np.bincount(of_pair, weights=values, minlength=groups).astype(np.float64, copy=False)
+        return _sums(values, of_pair, groups)
 
     with np.errstate(invalid="ignore", divide="ignore"):
         of_layer = np.bincount(layer, weights=moved**2) / np.bincount(layer, weights=weight**2)
@@ -186,133 +314,6 @@ def _degrees_of_freedom(
     return np.where(np.isfinite(freedom), np.maximum(freedom, 1.0), np.maximum(clusters - 1.0, 1.0))
 
 
-def mean_interval(value: float, of: Spread, *, confidence: float) -> Interval:
-    """Interval by Student's t; infinite where the variance is."""
-    if not math.isfinite(of.variance):
-        return Interval(-math.inf, math.inf)
-    half = t_quantile(confidence, of.degrees_of_freedom) * math.sqrt(of.variance)
-    return Interval(value - half, value + half)
-
-
-def loss_interval(value: float, of: Spread, *, confidence: float) -> Interval:
-    """Interval of what is above zero and skewed, such as a loss, by Student's t on the logarithm.
-
-    On the plain scale a mean loss in 10 clusters with a correlation of 0.5 within is covered 90% instead of 95%.
-    """
-    if value <= 0 or not math.isfinite(of.variance):
-        return mean_interval(value, of, confidence=confidence)
-    factor = math.exp(t_quantile(confidence, of.degrees_of_freedom) * math.sqrt(of.variance) / value)
-    return Interval(value / factor, value * factor)
-
-
-def share_interval(
-    value: float, of: Spread, rows: int, *, confidence: float, extent: tuple[float, float] | None = None
-) -> Interval:
-    """Interval of a share, or of what lies within an extent, exact for as many independent rows as it is worth.
-
-    Clopper and Pearson's of :func:`effective_trials` (Korn & Graubard, 1998). Infinite where the variance is. A share
-    of n rows is worth no more than n; another quantity, such as a correlation near 1, may be.
-    """
-    if not math.isfinite(of.variance):
-        return Interval(-math.inf, math.inf)
-    lowest, highest = extent or (0.0, 1.0)
-    width = highest - lowest
-    share = min(max((value - lowest) / width, 0.0), 1.0)
-    found = effective_trials(
-        share, _one(of, width), np.array([rows]), confidence=confidence, capped=extent is None
-    )
-    trials = float(found[0])
-    exact = clopper_pearson(share * trials, trials, confidence=confidence)
-    return Interval(lowest + width * exact.low, lowest + width * exact.high)
-
-
-def share_intervals(values: FloatArray, of: Spreads, rows: IntArray, *, confidence: float) -> Intervals:
-    """As :func:`share_interval` for each of several groups; (0, 1) where nothing is known."""
-    trials = effective_trials(values, of, rows, confidence=confidence)
-    return clopper_pearson(np.nan_to_num(values) * trials, trials, confidence=confidence)
-
-
-def effective_trials(
-    share: FloatArray | float, of: Spreads, rows: IntArray, *, confidence: float, capped: bool = True
-) -> FloatArray:
-    """How many independent rows would tell as much of a share (Korn & Graubard, 1998), shape (g,).
-
-    So many that they give its variance, corrected for the degrees of freedom of that; no more than the rows if
-    `capped`. Where nothing varies as many as there are effective clusters, because what never happened is not
-    impossible. 0 where nothing is known.
-    """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        # Of n rows that are independent the variance is that of n - 1 trials.
-        trials = share * (1 - share) / of.variance + 1
-        nominal = special.stdtrit(np.maximum(rows - 1.0, 1.0), 1 - tail(confidence))
-        trials = trials * (nominal / t_quantiles(confidence, of)) ** 2
-    found = np.where(of.variance > 0, trials, of.effective_clusters)
-    known = np.isfinite(of.variance) & ~np.isnan(share)
-    worth = np.nan_to_num(found)
-    return np.where(known, np.minimum(worth, rows) if capped else worth, 0.0)
-
-
-def paired_difference(
-    estimate: float, of: Spread, rows: int, *, confidence: float, method: str
-) -> PairedResult:
-    """A difference of two models by Student's t; unknown where the variance is infinite."""
-    if not math.isfinite(of.variance):
-        return unknown(estimate, rows, method)
-    error = math.sqrt(of.variance)
-    half = t_quantile(confidence, of.degrees_of_freedom) * error
-    p_value = t_p_value(estimate / error, of.degrees_of_freedom) if error else float(estimate == 0)
-    return PairedResult(estimate, estimate - half, estimate + half, p_value, error, method, rows)
-
-
-def t_quantiles(confidence: float, of: Spreads) -> FloatArray:
-    """Two-sided quantile of Student's t for each group, shape (g,)."""
-    freedom = np.maximum(of.degrees_of_freedom, 1.0)
-    return np.asarray(special.stdtrit(freedom, 1 - tail(confidence)), dtype=np.float64)
-
-
-def quantile_interval(
-    values: FloatArray,
-    estimate: float,
-    share: float,
-    weight: FloatArray,
-    cluster: IntArray,
-    *,
-    confidence: float,
-) -> Interval:
-    """Interval of the quantile of a share: the values at the limits of the share below it (Woodruff, 1952).
-
-    A limit that so few independent rows could not reach is infinite.
-
-    Args:
-        values: shape (n,) with n at least 1; no NaN.
-        estimate: the quantile.
-        share: above 0, below 1.
-        weight: shape (n,), above zero.
-        cluster: shape (n,), codes from 0.
-        confidence: of the two-sided interval.
-    """
-    below = (values <= estimate).astype(np.float64)
-    reached = float(np.average(below, weights=weight))
-    found = spread(below - reached, weight, cluster)
-    trials = float(
-        effective_trials(reached, _one(found, 1.0), np.array([len(values)]), confidence=confidence)[0]
-    )
-    if not trials:
-        return Interval(-math.inf, math.inf)
-    limits = clopper_pearson(share * trials, trials, confidence=confidence)
-    order = np.argsort(values)
-    ordered, upto = values[order], np.cumsum(weight[order])
-    low, high = (
-        min(int(np.searchsorted(upto, limit * upto[-1])), len(order) - 1)
-        for limit in (limits.low, limits.high)
-    )
-    alpha = tail(confidence)
-    return Interval(
-        min(float(ordered[low]), estimate) if (1 - share) ** trials <= alpha else -math.inf,
-        max(float(ordered[high]), estimate) if share**trials <= alpha else math.inf,
-    )
-
-
 def design_effect(
     deviations: FloatArray, weight: FloatArray, cluster: IntArray, group: NDArray[np.integer]
 ) -> float:
@@ -343,14 +344,3 @@ def design_effect(
 def effective_rows(weight: NDArray[Any]) -> float:
     """How many rows of equal weight would do (Kish, 1965): the sum squared over the sum of squares."""
     return float(weight.sum() ** 2 / (weight**2).sum())
-
-
-def _one(of: Spread, width: float) -> Spreads:
-    """One group's, in units of a width."""
-    return Spreads(
-        variance=np.array([of.variance / width**2]),
-        degrees_of_freedom=np.array([of.degrees_of_freedom]),
-        clusters=np.array([of.clusters]),
-        effective_clusters=np.array([of.effective_clusters]),
-        differing=np.array([of.differing]),
-    )

@@ -1,4 +1,4 @@
-"""Gaps between independent groups, as fairness measures them, with an interval on the gap itself.
+"""Gaps between groups, as fairness measures them, with an interval on the gap itself.
 
 The largest gap is a maximum over pairs of groups, and so is each of its bounds. With alpha for one
 minus the confidence:
@@ -17,7 +17,7 @@ five hundredth of alpha at 95%, so the interval misses with chance alpha at most
 with alpha / 2, except the lower where all groups are equal: there it has the whole of alpha.
 
 The smallest ratio is the same with logarithms. Pairs share groups, and families may share rows: neither
-step needs more independence than that of the two groups of each pair.
+step needs independence. Only the limits of one pair do, unless the correlation of its groups is given.
 """
 
 import math
@@ -29,21 +29,23 @@ import numpy as np
 from tidegate.stats.intervals import clopper_pearson, mean_t
 from tidegate.stats.results import FloatArray, Interval, Intervals
 
-_LowerLimits = Callable[[FloatArray, Intervals], FloatArray]
-"""Values (k,) and their limits to lower limits of every ordered pair, shape (k, k): row against column."""
+_LowerLimits = Callable[[FloatArray, Intervals, FloatArray], FloatArray]
+"""Values (k,), their limits and correlation (k, k) to lower limits of ordered pairs (k, k): row against column."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimates:
-    """One estimate for each of k independent groups.
+    """One estimate for each of k groups.
 
     Attributes:
         values: shape (k,); NaN for a group without a value, which is left out.
         limits: two-sided intervals of the groups, each by itself, at any confidence.
+        correlation: of the values, shape (k, k); None for independent groups.
     """
 
     values: FloatArray
     limits: Callable[[float], Intervals]
+    correlation: Callable[[], FloatArray] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +93,10 @@ def means(mean: FloatArray, variance: FloatArray, rows: FloatArray) -> Estimates
 def largest_difference(*families: Estimates, confidence: float | None) -> Gap:
     """Largest difference between two groups of the same family; NaN when no family has two groups.
 
-    Two groups differ by MOVER (Zou & Donner, 2008), with Wilson's limits Newcombe's hybrid score
-    interval (1998); the module says how the bounds of the largest follow. Several families, such as the
-    true and the false positive rates of the groups, give the worst of their gaps (equalized odds, Hardt
-    et al., 2016).
+    Two groups differ by MOVER (Zou & Donner, 2008; with correlation Zou, 2007), with Wilson's limits
+    Newcombe's hybrid score interval (1998); the module says how the bounds of the largest follow.
+    Several families, such as the true and the false positive rates of the groups, give the worst of
+    their gaps (equalized odds, Hardt et al., 2016).
 
     Args:
         families: each the estimates of its groups.
@@ -104,8 +106,7 @@ def largest_difference(*families: Estimates, confidence: float | None) -> Gap:
     worst = _first(gaps, -1)
     if confidence is None or math.isnan(worst.value):
         return worst
-    apart = _pair_limits(families, _difference, _per_pair(families, confidence))
-    pointwise = _pair_limits(families, _difference, confidence)
+    apart, pointwise = _pair_limits(families, _difference, _per_pair(families, confidence), confidence)
     # The upper limit of a - b is the lower one of b - a with its sign turned.
     return _bounded(worst, max(float(apart.max()), 0.0), -float(pointwise.min()))
 
@@ -126,10 +127,10 @@ def smallest_ratio(*families: Estimates, confidence: float | None) -> Gap:
     worst = _first(gaps, 1)
     if confidence is None or math.isnan(worst.value):
         return worst
-    apart = float(_pair_limits(families, _ratio, _per_pair(families, confidence)).max())
-    pointwise = _pair_limits(families, _ratio, confidence)
+    apart, pointwise = _pair_limits(families, _ratio, _per_pair(families, confidence), confidence)
     # The upper limit of a / b is one over the lower one of b / a.
-    return _bounded(worst, float(pointwise.min()), min(1 / apart, 1.0) if apart > 0 else 1.0)
+    above = float(apart.max())
+    return _bounded(worst, float(pointwise.min()), min(1 / above, 1.0) if above > 0 else 1.0)
 
 
 def _extremes(estimates: Estimates, gap: Callable[[float, float], float]) -> Gap:
@@ -164,32 +165,50 @@ def _per_pair(families: tuple[Estimates, ...], confidence: float) -> float:
     return 1 - (1 - confidence) / sum(math.comb(size, 2) for size in sizes)
 
 
-def _pair_limits(families: tuple[Estimates, ...], limit: _LowerLimits, confidence: float) -> FloatArray:
-    """Lower limits of all ordered pairs of groups with a value within a family, shape (pairs,)."""
-    found = []
+def _pair_limits(
+    families: tuple[Estimates, ...], limit: _LowerLimits, *confidences: float
+) -> list[FloatArray]:
+    """Per confidence lower limits of all ordered pairs of groups with a value within a family, shape (pairs,)."""
+    found: list[list[FloatArray]] = [[] for _ in confidences]
     for each in families:
-        known = ~np.isnan(each.values)
-        limits = each.limits(confidence)
-        of_pairs = limit(each.values[known], Intervals(limits.low[known], limits.high[known]))
-        found.append(of_pairs[~np.eye(len(of_pairs), dtype=bool)])
-    return np.concatenate(found)
+        known = np.flatnonzero(~np.isnan(each.values))
+        others = ~np.eye(len(known), dtype=bool)
+        correlation = (
+            np.zeros(others.shape) if each.correlation is None else each.correlation()[known[:, None], known]
+        )
+        for pairs, confidence in zip(found, confidences, strict=True):
+            limits = each.limits(confidence)
+            of_pairs = limit(
+                each.values[known], Intervals(limits.low[known], limits.high[known]), correlation
+            )
+            pairs.append(of_pairs[others])
+    return [np.concatenate(pairs) for pairs in found]
 
 
-def _difference(values: FloatArray, limits: Intervals) -> FloatArray:
-    below, above = values - limits.low, limits.high - values
-    apart: FloatArray = values[:, None] - values - np.hypot(below[:, None], above)
+def _difference(values: FloatArray, limits: Intervals, correlation: FloatArray) -> FloatArray:
+    below, above = (values - limits.low)[:, None], limits.high - values
+    half = np.hypot(below, above)
+    known = np.isfinite(half)
+    with np.errstate(invalid="ignore"):
+        # Of what is left where they move alike, rounding may leave less than nothing.
+        correlated = np.sqrt(np.maximum(half**2 - 2 * correlation * below * above, 0.0))
+    apart: FloatArray = values[:, None] - values - np.where(known & (correlation != 0), correlated, half)
     return apart
 
 
-def _ratio(values: FloatArray, limits: Intervals) -> FloatArray:
+def _ratio(values: FloatArray, limits: Intervals, correlation: FloatArray) -> FloatArray:
     """MOVER-R with its numerator made rational: stable, and a limit for x / 0 too; 0 / y and 0 / 0 give 0."""
     low = np.maximum(limits.low, 0.0)
-    below, above = values - low, limits.high - values
-    top = np.broadcast_to((low * (2 * values - low))[:, None], (len(values), len(values)))
+    below, above = (values - low)[:, None], limits.high - values
+    top = np.broadcast_to((low * (2 * values - low))[:, None], correlation.shape)
     defined = top > 0
-    root = np.hypot(np.sqrt(top) * np.where(defined, above, 0.0), below[:, None] * values)
+    reach = np.where(defined, above, 0.0)
+    shared = correlation * np.where(correlation != 0, below * reach, 0.0)
+    product = values[:, None] * values - shared
+    # The square of the product less both ends' own, in a form that nothing is lost of where there is no correlation.
+    square = top * reach**2 + (below * values) ** 2 + shared * (shared - 2 * values[:, None] * values)
     with np.errstate(divide="ignore"):
         ratio: FloatArray = np.divide(
-            top, values[:, None] * values + root, out=np.zeros_like(root), where=defined
+            top, product + np.sqrt(np.maximum(square, 0.0)), out=np.zeros(correlation.shape), where=defined
         )
     return ratio

@@ -33,11 +33,11 @@ _CONTRASTS_AT_ONCE = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class TwoModels:
-    """One figure of each of k groups by two models, for f families of figures; groups are independent.
+    """One figure of each of k groups by two models, for f families of figures.
 
     Attributes:
         first, second: shape (f, k); NaN for a group without a value, which is left out.
-        covariance: of both figures of a group, shape (f, k, 2, 2).
+        covariance: of all figures of both models, shape (2, 2, f * k, f * k), families one after the other.
         degrees_of_freedom: of the covariances; infinite for shares.
     """
 
@@ -45,6 +45,15 @@ class TwoModels:
     second: FloatArray
     covariance: FloatArray
     degrees_of_freedom: float = math.inf
+
+
+def independent_groups(covariance: FloatArray) -> FloatArray:
+    """The covariance of all figures, from that of both figures of each group, shape (f, k, 2, 2)."""
+    families, k = covariance.shape[:2]
+    of_all = np.zeros((2, 2, families * k, families * k))
+    each = np.arange(families * k)
+    of_all[:, :, each, each] = np.moveaxis(covariance.reshape(-1, 2, 2), 0, -1)
+    return of_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +87,16 @@ def gap_difference(
         confidence: of the two-sided interval.
         rows: what the estimate stands on.
     """
-    of_a, of_b = groups.covariance[..., 0, 0].ravel(), groups.covariance[..., 1, 1].ravel()
-    a, b = _pairs(groups.first, of_a, kind), _pairs(groups.second, of_b, kind)
+    (of_a, across), (_, of_b) = groups.covariance
+    a, b = _pairs(groups.first, np.diag(of_a), kind), _pairs(groups.second, np.diag(of_b), kind)
     estimate = float(a.gap.max() - b.gap.max())
-    if not all(np.isfinite(of[m]).all() for p, of in ((a, of_a), (b, of_b)) for m in (p.larger, p.smaller)):
+    if not all(
+        np.isfinite(np.diag(of)[m]).all() for p, of in ((a, of_a), (b, of_b)) for m in (p.larger, p.smaller)
+    ):
         return unknown(estimate if kind == "difference" else -estimate, rows, METHOD)
-    across = groups.covariance[..., 0, 1].ravel()
     freedom = groups.degrees_of_freedom
     high = max(_upper(a, b, (of_a, of_b, across), confidence, freedom), estimate)
-    low = min(-_upper(b, a, (of_b, of_a, across), confidence, freedom), estimate)
+    low = min(-_upper(b, a, (of_b, of_a, across.T), confidence, freedom), estimate)
     z = _quantile(1 - tail(confidence), freedom)
     # The p-value is that of the side that zero is on, so that it and the interval agree.
     towards_zero = (estimate - low if estimate > 0 else high - estimate) / z
@@ -118,12 +128,12 @@ def _pairs(values: FloatArray, variance: FloatArray, kind: Literal["difference",
 def _upper(
     a: _Pairs,
     b: _Pairs,
-    variances: tuple[FloatArray, FloatArray, FloatArray],
+    covariances: tuple[FloatArray, FloatArray, FloatArray],
     confidence: float,
     degrees_of_freedom: float,
 ) -> float:
     """Upper limit of the largest gap of a less that of b."""
-    of_a, of_b, across = variances
+    of_a, of_b, across = covariances
     best = np.array([int(b.gap.argmax())])
     error = _errors(b.take(best), b, of_b, of_b, of_b)[0]
     b = b.take(np.flatnonzero(b.gap.max() - b.gap <= _NEAR * error))
@@ -142,15 +152,17 @@ def _errors(a: _Pairs, b: _Pairs, of_a: FloatArray, of_b: FloatArray, across: Fl
     total = _variance(a, of_a)[:, None] + _variance(b, of_b)
     for mine, by_mine in ((a.larger, a.by_larger), (a.smaller, a.by_smaller)):
         for yours, by_yours in ((b.larger, b.by_larger), (b.smaller, b.by_smaller)):
-            shared = mine[:, None] == yours
-            total = total - 2 * np.where(shared, (by_mine * across[mine])[:, None] * by_yours, 0.0)
+            total -= 2 * by_mine[:, None] * across[mine[:, None], yours] * by_yours
     errors: FloatArray = np.sqrt(np.maximum(total, 0.0))
     return errors
 
 
-def _variance(pairs: _Pairs, of_groups: FloatArray) -> FloatArray:
+def _variance(pairs: _Pairs, of_figures: FloatArray) -> FloatArray:
+    larger, smaller = pairs.larger, pairs.smaller
     by_both: FloatArray = (
-        pairs.by_larger**2 * of_groups[pairs.larger] + pairs.by_smaller**2 * of_groups[pairs.smaller]
+        pairs.by_larger**2 * of_figures[larger, larger]
+        + pairs.by_smaller**2 * of_figures[smaller, smaller]
+        + 2 * pairs.by_larger * pairs.by_smaller * of_figures[larger, smaller]
     )
     return by_both
 
