@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tidegate.config import Columns, Model
+from tidegate.answers import answer_columns, require_answers, timing_columns
+from tidegate.config import Model
 from tidegate.errors import ConfigError, DataError, UserCommandError
 from tidegate.registry import artifact_files, artifacts_digest
 from tidegate.tables import Table, open_table, quote
@@ -20,18 +21,6 @@ ROUNDS = 10
 _ROWS_PER_ROUND = 20
 
 
-def answer_columns(columns: Columns) -> list[str]:
-    """The columns that a model answers with, however and wherever it is served."""
-    scores = columns.score.values() if isinstance(columns.score, dict) else [columns.score]
-    named = [*scores, columns.prediction, columns.error, columns.cost]
-    return [name for name in named if name is not None]
-
-
-def timing_columns(columns: Columns) -> list[str]:
-    """The columns that tell how long answers took: true of one machine and one moment."""
-    return [name for name in (columns.latency, columns.production_latency) if name is not None]
-
-
 def rounds(rows: int) -> int:
     """How often each of two models answers a part of `rows`: even, so that each is the first equally often."""
     most = min(ROUNDS, rows // _ROWS_PER_ROUND)
@@ -40,10 +29,18 @@ def rounds(rows: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A model with what it answered on a set of rows, and what messages call both."""
+    """A model with what it answered on a set of rows.
+
+    Attributes:
+        model_dir: the model's files.
+        table: its answers.
+        sha256: of that table when it was answered, before another model's command ran.
+        name: what messages call both.
+    """
 
     model_dir: Path
     table: Table
+    sha256: str
     name: str
 
 
@@ -86,7 +83,10 @@ class Scorer:
             with TemporaryDirectory(prefix="tidegate-") as place:
                 given = Path(place) / f"data{kept.suffix}"
                 self._export(data, given)
-                answered = self._answer(_copy(model_dir, Path(place) / "model"), given, data, name)
+                made = self._answer(_copy(model_dir, Path(place) / "model"), given)
+                # Its labels are joined to the answers now.
+                require_unchanged(data, data.sha256)
+                answered = self._checked(made, data, name)
                 present = [column for column in answered.schema if column in self._answers]
                 with _usable(name):
                     join_answers(data, kept, answered, identifier, present)
@@ -101,7 +101,7 @@ class Scorer:
         runs again, and could have left something behind: what production answers was settled before.
 
         Raises:
-            ConfigError, UserCommandError: as :meth:`table`.
+            ConfigError, UserCommandError: as :meth:`table`; a command rewrote what was answered before it ran.
         """
         columns = self.model.columns
         if columns.latency is None:
@@ -112,14 +112,19 @@ class Scorer:
             sides = [production, candidate]
             models = [_copy(side.model_dir, place / f"model-{i}") for i, side in enumerate(sides)]
             parts: tuple[list[Path], list[Path]] = ([], [])
+            settled = [(data, data.sha256), *((side.table, side.sha256) for side in sides)]
             count = rounds(data.rows)
             for i in range(count):
                 given = place / f"data-{i}{suffix}"
                 self._export(data, given, range(i * data.rows // count, (i + 1) * data.rows // count))
                 for side in (0, 1) if i % 2 == 0 else (1, 0):
                     shown = f"{sides[side].name}, part {i + 1} of {count}"
-                    answered = self._answer(models[side], given, open_table(str(given)), shown)
+                    made = self._answer(models[side], given)
+                    answered = self._checked(made, open_table(str(given)), shown)
                     parts[side].append(answered.files[0])
+                    settled.append((answered, answered.sha256))
+            for table, sha256 in settled:
+                require_unchanged(table, sha256)
             took = [Table(side.name, files, data.format) for side, files in zip(sides, parts, strict=True)]
             if any(columns.latency not in each.schema for each in took):
                 return production.table, candidate.table
@@ -168,9 +173,9 @@ class Scorer:
         names = [quote(name) for name in sorted(name for name in hidden if name in data.schema)]
         data.export(given, select=f"* EXCLUDE ({', '.join(names)})" if names else "*", rows=rows)
 
-    def _answer(self, model: Path, given: Path, data: Table, name: str) -> Table:
-        """Run the command and check that it answers every row of `data` once."""
-        command, identifier = self._needs()
+    def _answer(self, model: Path, given: Path) -> Path:
+        """Run the command; where it is to write its table."""
+        command, _ = self._needs()
         made = given.with_name(f"{model.name}-{given.name}")
         run(
             command,
@@ -181,34 +186,37 @@ class Scorer:
             on_line=self.on_line,
             pass_env=self.model.pass_env,
         )
+        return made
+
+    def _checked(self, made: Path, data: Table, name: str) -> Table:
+        """The table that the command wrote; it must answer every row of `data` once."""
+        _, identifier = self._needs()
         with _usable(name):
             answered = open_table(str(made), shown="the table that `predict:` wrote")
-            self._check(answered, data, identifier)
+            answered.require([identifier])
+            if not self._answers & set(answered.schema):
+                raise DataError(
+                    "it has none of the columns that the config names for score, prediction or latency"
+                )
+            require_answers(answered, data, identifier)
         return answered
 
-    def _check(self, answered: Table, data: Table, identifier: str) -> None:
-        answered.require([identifier])
-        if not self._answers & set(answered.schema):
-            raise DataError(
-                "it has none of the columns that the config names for score, prediction or latency"
-            )
-        require_answers(answered, data, identifier)
 
-
-def require_answers(answered: Table, data: Table, identifier: str) -> None:
-    """Check that a table answers each row of `data` once, and no other.
+def require_unchanged(table: Table, sha256: str) -> None:
+    """Check that no command has rewritten the files of a table since its fingerprint was taken.
 
     Raises:
-        DataError: it does not.
+        UserCommandError: one has.
     """
-    repeated = answered.duplicated(identifier, limit=1)
-    if repeated:
-        raise DataError(f"the {identifier} {repeated[0][0]} stands in it {repeated[0][1]} times")
-    matched = len(data.meet(answered, identifier).ours)
-    if matched != data.rows or answered.rows != data.rows:
-        raise DataError(
-            f"it must answer each of the {data.rows:,} rows once, but has {answered.rows:,} rows,"
-            f" of which {matched:,} match"
+    try:
+        # The table at hand remembers the fingerprint that it had first.
+        now = Table(table.path, table.files, table.format).sha256
+    except (DataError, OSError):
+        now = None
+    if now != sha256:
+        raise UserCommandError(
+            f"{table.path} changed while the predict command ran: it must write the table that {{predictions}} names,"
+            " and leave all others as they are"
         )
 
 

@@ -12,6 +12,8 @@ from workspace import Workspace, environment, project, workspace
 
 from tidegate.commands.base import Common, Invocation
 from tidegate.commands.comparison_inputs import Inputs, SetInput, SetTables, gather, join_all, open_candidates
+from tidegate.commands.evaluation import rows_identity
+from tidegate.config import Columns
 from tidegate.errors import ConfigError, DataError, TidegateError, UsageError
 from tidegate.registry import artifact_files, artifacts_digest
 from tidegate.registry.fingerprint import fingerprint_of
@@ -58,6 +60,10 @@ def configure(
     lines = "\n    ".join(f"{key}: {json.dumps(value)}" for key, value in more.items())
     text = CONFIG.format(task=task, columns=json.dumps(columns), compare=json.dumps(compare), more=lines)
     place.configure(text)
+
+
+def identity(path: Path, label: str = "y") -> str:
+    return rows_identity(open_table(str(path)), Columns(id="id", label=label))
 
 
 def ids_of(found: SetInput) -> Column:
@@ -142,7 +148,9 @@ class TestGivenTables:
         workspace.table("q.csv", answers(40))
         of_others = inputs(workspace, "q.csv", production="q.csv").sets[0]
 
-        assert of_golden.sha256 == open_table(str(golden)).sha256 != of_others.sha256
+        # It takes a pass over the rows, which only those pay who ask.
+        assert "sha256" not in vars(of_golden)
+        assert of_golden.sha256 == identity(golden) != of_others.sha256
 
     def test_several_candidates_are_judged_on_the_rows_of_all(self, workspace: Workspace) -> None:
         configure(workspace, {**ACCURACY, "max_unmatched_share": 0.2})
@@ -193,10 +201,10 @@ class TestGivenTables:
         configure(workspace)
         path = str(workspace.table("p.csv", answers()))
         run = invocation(workspace)
-        tables = SetTables("golden", open_table(path), {"candidate": open_table(path)}, rows=open_table(path))
+        tables = SetTables("golden", open_table(path), {"candidate": open_table(path)})
         found = join_all(run, run.need("compare", run.model.compare), [tables], ["so it is"])
 
-        assert found.sets[0].sha256 == open_table(path).sha256
+        assert found.sets[0].sha256 == identity(Path(path))
         assert (found.warnings, found.baseline) == (["so it is"], None)
 
 
@@ -276,14 +284,15 @@ class TestModels:
         assert [each.name for each in found.sets] == ["recent", "golden"]
         assert runs(repo) == ["production", "production", "candidate", "candidate"]
         recent, golden = found.sets
-        assert golden.sha256 == open_table(str(repo.root / "data/golden.csv")).sha256
-        assert recent.sha256 == open_table(str(repo.root / "data/recent.csv")).sha256
+        assert golden.sha256 == identity(repo.root / "data/golden.csv", "late")
+        assert recent.sha256 == identity(repo.root / "data/recent.csv", "late")
         digest = artifacts_digest(artifact_files(repo.root / MODEL).items())
         assert golden.digests == recent.digests == {"candidate": digest}
         baseline = found.baseline
         assert baseline is not None
         assert (baseline.version, baseline.commit, baseline.age_days) == (1, at, 0)
-        assert (baseline.source, baseline.golden_sha256) == ("predict", golden.sha256)
+        golden_file = open_table(str(repo.root / "data/golden.csv")).sha256
+        assert (baseline.source, baseline.golden_sha256) == ("predict", golden_file)
         assert baseline.notes == []
         assert [warning for warning in found.warnings if "could not be checked" in warning] == found.warnings
         assert len(found.warnings) == 2
@@ -372,7 +381,7 @@ class TestModels:
         assert found.baseline is not None
         assert found.baseline.source == "registry"
         assert found.sets[0].name == "given"
-        assert found.sets[0].sha256 == open_table(str(repo.root / "data/golden.csv")).sha256
+        assert found.sets[0].sha256 == identity(repo.root / "data/golden.csv", "late")
 
     def test_an_old_version_is_said_to_be_old(self, repo: Workspace) -> None:
         promote(repo)
@@ -414,6 +423,7 @@ class TestModels:
         [
             ("empty", "`recent:` of model 'late-delivery', data/recent.csv, has no rows"),
             ("same", "`recent:` and `golden:` of model 'late-delivery' hold the same rows"),
+            ("sorted", "`recent:` and `golden:` of model 'late-delivery' hold the same rows"),
             ("gone", "`recent:` of model 'late-delivery', looked for from"),
         ],
     )
@@ -424,9 +434,11 @@ class TestModels:
         repo.commit("watch")
         promote(repo)
         recent = repo.root / "data/recent.csv"
+        header, *rows = (repo.root / "data/golden.csv").read_bytes().splitlines(keepends=True)
         content = {
             "empty": b"id,at,hour,weather,city,late\n",
             "same": (repo.root / "data/golden.csv").read_bytes(),
+            "sorted": b"".join([header, *rows[::-1]]),
         }
         if spoil == "gone":
             recent.unlink()
@@ -466,6 +478,47 @@ class TestUnseen:
 
     def test_rows_later_than_both_and_in_neither_are_fine(self, repo: Workspace) -> None:
         assert self.both(repo, ("2026-01-31T23:59:59", "data/train.csv"), ("2026-01-31T00:00:00",)) == []
+
+    @pytest.mark.parametrize("whose", ["production version 1", "the candidate"])
+    def test_rows_without_a_time_are_said_and_not_taken_for_later(self, repo: Workspace, whose: str) -> None:
+        times = [f"2026-02-01 00:0{i}:00" for i in range(3)]
+        path = repo.root / "data/recent.csv"
+        text = path.read_text(encoding="utf-8")
+        for time in times:
+            text = text.replace(f",{time},", ",,", 1)
+        path.write_text(text, encoding="utf-8")
+        dated, undated = ("2026-01-31T23:59:59", "data/train.csv"), (None, "data/train.csv")
+        found = self.both(repo, *((dated, undated) if whose.startswith("production") else (undated, dated)))
+
+        assert found == [
+            f"3 of 400 recent rows have no time (`columns.timestamp: at`), which would tell whether {whose} was"
+            " trained on them"
+        ]
+
+    def test_rows_within_the_last_second_of_training_are_not_later(self, repo: Workspace) -> None:
+        edit(repo, "data/recent.csv", ",2026-02-01 00:00:00,", ",2026-01-31 23:59:59.999999,")
+        with pytest.raises(DataError, match="1 of 400 recent rows are not later"):
+            self.both(repo, ("2026-01-31T23:59:59",), ("2026-01-31T23:59:59",))
+
+    @pytest.mark.parametrize(
+        ("sets", "timestamp", "known", "said"),
+        [
+            (["recent", "golden"], "at", True, True),
+            (["recent", "golden"], "at", False, False),
+            (["recent", "golden"], None, True, False),
+            (["golden"], "at", True, False),
+        ],
+    )
+    def test_given_tables_are_said_to_be_unchecked(
+        self, workspace: Workspace, sets: list[str], timestamp: str | None, known: bool, said: bool
+    ) -> None:
+        configure(workspace, {**ACCURACY, "sets": sets}, {**BINARY, "timestamp": timestamp})
+        workspace.table("p.csv", answers(at="2026-01-01"))
+        if known:
+            workspace.write("models/m/lineage.json", "{}")
+        warnings = inputs(workspace, "p.csv", production="p.csv").warnings
+
+        assert any("was not checked" in warning for warning in warnings) == said
 
     def test_a_time_with_a_zone_is_compared_in_utc(self, repo: Workspace) -> None:
         assert self.both(repo, ("2026-01-31T23:00:00",), ("2026-02-01T01:59:59+02:00",)) == []

@@ -220,3 +220,66 @@ def test_predictions_too_large_for_git_are_left_out_and_said(
     assert "the golden predictions are not stored" in ended.err
     assert not (project.root / STORED).exists()
     assert project.document("promote")["golden_predictions_sha256"] is None
+
+
+def test_predictions_that_come_late_are_stored_with_the_version_that_serves(project: Workspace) -> None:
+    promote(project)
+    predictions(project)
+    ended = promote(project, "--golden-predictions", "data/made.csv")
+    assert ended.code == 0, ended.err
+    document = project.document("promote")
+    project.git("fetch", "-q", "--tags")
+
+    registry = json.loads(project.git("show", f"origin/main:{REGISTRY}"))
+    (version,) = registry["versions"]
+    content = (project.root / STORED).read_bytes()
+    assert version["golden_predictions_sha256"] == sha256(content).hexdigest()
+    assert version["golden_sha256"] == sha256((project.root / "data/golden.csv").read_bytes()).hexdigest()
+    assert (document["decision"], document["version"]) == ("unchanged", 1)
+    assert document["golden_predictions_sha256"] == version["golden_predictions_sha256"]
+    assert document["reasons"] == [
+        "version 1 already is production",
+        "its predictions on the golden set are stored with it now",
+    ]
+    assert project.git("rev-parse", "HEAD") == project.git("rev-parse", "origin/main")
+    assert project.git("tag") == "late-delivery/v1"
+    assert project.git("status", "--porcelain") == ""
+
+    head = project.git("rev-parse", "HEAD")
+    assert promote(project, "--golden-predictions", "data/made.csv").code == 0
+    assert project.git("rev-parse", "HEAD") == head
+    assert project.document("promote")["reasons"] == ["version 1 already is production"]
+
+
+def test_late_predictions_that_cannot_be_stored_say_why(
+    project: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    promote(project)
+    head = project.git("rev-parse", "HEAD")
+    predictions(project, rows=slice(1, None))
+    refused = promote(project, "--golden-predictions", "data/made.csv")
+    monkeypatch.setattr(stored, "MAX_BYTES", 100)
+    predictions(project)
+    too_large = promote(project, "--golden-predictions", "data/made.csv")
+
+    assert refused.code == 2
+    assert "is not of the golden set" in refused.err
+    assert too_large.code == 0
+    assert "the golden predictions are not stored" in too_large.err
+    assert project.git("rev-parse", "HEAD") == head
+    assert not (project.root / STORED).exists()
+
+
+def test_late_predictions_on_a_branch_that_moved_on_leave_no_trace(project: Workspace) -> None:
+    promote(project)
+    head = project.git("rev-parse", "HEAD")
+    project.write("readme", "newer")
+    project.commit("theirs")
+    project.git("reset", "-q", "--hard", head)
+    predictions(project)
+    ended = promote(project, "--golden-predictions", "data/made.csv")
+
+    assert ended.code == 2
+    assert "refused the push" in ended.err
+    assert project.git("rev-parse", "HEAD") == head
+    assert not (project.root / STORED).exists()

@@ -1,9 +1,11 @@
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from workspace import environment
 
 from tidegate.errors import RepositoryError
 from tidegate.registry import Registry, artifact_files, artifacts_digest, parse_registry
@@ -100,3 +102,11 @@ def test_a_name_that_is_no_text_is_refused(tmp_path: Path, name: bytes) -> None:
 
     with pytest.raises(RepositoryError, match="no plain text"):
         artifact_files(tmp_path)
+
+
+def test_the_registry_runs_no_command() -> None:
+    probe = "import sys, tidegate.registry.stored; print('tidegate.scoring' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", probe], env=environment(), capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"

@@ -162,8 +162,8 @@ def rivals(place: Path) -> tuple[Answered, Answered, Table]:
         (place / name / "m.txt").write_text(name, encoding="utf-8")
     before = open_table(str(place / "before.csv"))
     return (
-        Answered(place / "theirs!", before, "production"),
-        Answered(place / "ours", before, "the candidate"),
+        Answered(place / "theirs!", before, before.sha256, "production"),
+        Answered(place / "ours", before, before.sha256, "the candidate"),
         open_table(str(place / "rows.csv")),
     )
 
@@ -204,4 +204,32 @@ def test_a_command_that_fails_in_turns_says_where(
     with pytest.raises(
         UserCommandError, match=r"for production, part 1 of 4 gave .* answer each of the 22 rows"
     ):
+        scorer(place).in_turns(*rivals)
+
+
+def test_a_command_that_changes_the_rows_it_is_judged_on_is_a_failure(place: Path) -> None:
+    (place / "predict.py").write_text(
+        ANSWER + "open('rows.csv', 'a').write('4,0.4,1,9,9,2026-01-04\\n')\n", encoding="utf-8"
+    )
+    with pytest.raises(UserCommandError, match=r"rows.csv changed while the predict command ran"):
+        score(place)
+
+    assert not (place / "kept").exists()
+
+
+@pytest.mark.parametrize("spoilt", ["before.csv", "rows.csv", "production's part"])
+def test_models_in_turns_leave_what_was_answered_alone(
+    place: Path, rivals: tuple[Answered, Answered, Table], spoilt: str
+) -> None:
+    spoil = f"open({spoilt!r}, 'a').write('90,0,0' + ',0' * ({spoilt!r} == 'before.csv') + '\\n')"
+    if spoilt == "production's part":
+        spoil = "[open(p, 'w').write(open(p).read().replace(',7', ',9')) for p in old]"
+    (place / "predict.py").write_text(
+        "import glob, os.path\n"
+        + TURNS
+        + "old = glob.glob(os.path.dirname(sys.argv[2]) + '/model-0-data-*')\n"
+        + f"if who == 'ours' and old:\n    {spoil}\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(UserCommandError, match="changed while the predict command ran"):
         scorer(place).in_turns(*rivals)

@@ -1,7 +1,6 @@
 """What a comparison stands on: the tables of each evaluation set, joined row by row, and what they are held to."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,10 +8,11 @@ from tidegate.commands.base import Invocation
 from tidegate.commands.baseline import GIVEN, Baseline
 from tidegate.commands.evaluation import read_registry, scorer, working_model
 from tidegate.commands.joining import Join, SetInput, SetTables, join_set
+from tidegate.commands.judges import own_judge
 from tidegate.commands.predicted import evaluation_sets, predicted, reads_latency, serving_model
-from tidegate.commands.unseen import TrainedModel, require_unseen
+from tidegate.commands.unseen import TrainedModel, require_unseen, unchecked
 from tidegate.config import Compare
-from tidegate.errors import ConfigError, TidegateError, UsageError
+from tidegate.errors import ConfigError, UsageError
 from tidegate.registry import Version, artifact_files, artifacts_digest
 from tidegate.tables import Table
 from tidegate.wording import plural
@@ -63,11 +63,12 @@ def gather(
         RepositoryError: production's files are not what was promoted.
         UserCommandError: ``predict:`` fails.
     """
+    moved = own_judge(invocation)
     if candidates or production is not None:
         tables, warnings = _given(invocation, config, candidates, production)
-        return join_all(invocation, config, [tables], warnings)
+        return join_all(invocation, config, [tables], [*moved, *warnings])
     made, warnings = _of_models(invocation, config)
-    return join_all(invocation, config, made, warnings)
+    return join_all(invocation, config, made, [*moved, *warnings])
 
 
 def join_all(
@@ -131,7 +132,8 @@ def _given(
 ) -> tuple[SetTables, list[str]]:
     """Tables that were given; the side that was not is made on the golden set."""
     tables, digests, golden = open_candidates(invocation, candidates), {}, None
-    warnings = []
+    settled = place = None
+    warnings = unchecked(invocation) if "recent" in config.sets else []
     if len(config.sets) > 1:
         warnings.append(f"tables were given: they stand for all of {' and '.join(config.sets)}")
     if not tables and invocation.model.golden is None:
@@ -150,8 +152,10 @@ def _given(
         golden = evaluation_sets(invocation, ["golden"])["golden"]
         with serving_model(invocation, config, serving) as model:
             rival = model.table("golden", golden)
-            baseline = model.baseline(golden)
+            baseline, place = model.baseline(golden), model.place
     if not tables:
+        # The candidate's command can write wherever this process can.
+        settled = rival.sha256
         golden = evaluation_sets(invocation, ["golden"])["golden"]
         folder = working_model(invocation)
         tables["candidate"] = scorer(invocation).table(folder, golden, "the candidate on the golden set")
@@ -164,20 +168,11 @@ def _given(
         "given",
         rival,
         tables,
-        rows=golden,
-        golden=_golden(invocation) if golden is None else None,
+        settled=settled,
         digests=digests,
         baseline=baseline,
+        place=place,
     ), warnings
-
-
-def _golden(invocation: Invocation) -> Table | None:
-    """The golden set, where it is at hand: tables that were given may be of its rows."""
-    if invocation.model.golden is None:
-        return None
-    with suppress(TidegateError):
-        return invocation.open(invocation.model.golden)
-    return None
 
 
 def _of_models(invocation: Invocation, config: Compare) -> tuple[list[SetTables], list[str]]:

@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 from tidegate.commands.base import Invocation
-from tidegate.config import MetricUse
+from tidegate.config import Columns, MetricUse
 from tidegate.errors import ConfigError, DataError, RepositoryError
 from tidegate.git import Repository
 from tidegate.metrics.base import Part
@@ -52,6 +53,16 @@ def evaluation_set(invocation: Invocation, name: str) -> Table:
         raise DataError(
             f"`{name}:` of model {invocation.model_name!r}, looked for from {Path.cwd()}: {error}"
         ) from None
+
+
+def rows_identity(table: Table, columns: Columns) -> str:
+    """Which evaluation rows a table is of: 64 hex digits, the same in whatever order and format they are stored.
+
+    It is over the ids and labels, what tells rows apart and what is true of them: predictions of the rows have it too.
+    """
+    named = (columns.id, columns.label)
+    hashes = table.content_keys([n for n in named if n is not None and n in table.schema]).hashes
+    return sha256(hashes.astype(">u8").tobytes()).hexdigest()
 
 
 def working_model(invocation: Invocation) -> Path:

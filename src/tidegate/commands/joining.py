@@ -1,20 +1,23 @@
 """Joining the predictions of production and of candidates by id."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from tidegate.answers import score_columns
+from tidegate.commands.agreement import as_production_has_it, refuse_disagreement
 from tidegate.commands.base import Invocation
 from tidegate.commands.baseline import Baseline
-from tidegate.commands.evaluation import read_for
+from tidegate.commands.evaluation import read_for, rows_identity
 from tidegate.comparison import EvaluationSet
 from tidegate.config import Columns, Compare
 from tidegate.errors import ConfigError, DataError
 from tidegate.metrics.base import Part
 from tidegate.metrics.data import Predictions
+from tidegate.scoring import require_unchanged
 from tidegate.tables import Column, Meeting, Table, quote
 
 
@@ -24,19 +27,19 @@ class SetTables:
 
     Attributes:
         name: ``golden``, ``recent`` or ``given``.
-        rows: the table of the config that the predictions are of; its hash is the identity of the set. None: not known.
-        golden: where `rows` is not known, the golden set, which they may be of.
+        settled: sha256 of production's table before a candidate's command ran; None: none did.
         digests: of the candidates' models by name, where they are known.
         baseline: the production that made the predictions.
+        place: the folder that the tables lie in, where it goes when nobody holds it any more.
     """
 
     name: str
     production: Table
     candidates: Mapping[str, Table]
-    rows: Table | None = None
-    golden: Table | None = None
+    settled: str | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
     baseline: Baseline | None = None
+    place: TemporaryDirectory[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,19 +112,8 @@ class SetInput:
 
     @cached_property
     def sha256(self) -> str:
-        """Identity of the evaluation set: of the file that holds it, or else of the ids and labels of its rows."""
-        if self.tables.rows is not None:
-            return self.tables.rows.sha256
-        own = self._content(self.features)
-        # Predictions of the golden rows use up the golden set, whoever made them.
-        golden = self.tables.golden
-        return golden.sha256 if golden is not None and self._content(golden) == own else own
-
-    def _content(self, table: Table) -> str:
-        """sha256 over what tells rows apart and what is true of them, in whatever order and format they are stored."""
-        named = (self.columns.id, self.columns.label)
-        hashes = table.content_keys([n for n in named if n is not None and n in table.schema]).hashes
-        return hashlib.sha256(hashes.astype(">u8").tobytes()).hexdigest()
+        """Identity of the evaluation set: tables of the same rows share it, see :func:`rows_identity`."""
+        return rows_identity(self.features, self.columns)
 
     @cached_property
     def _ids(self) -> np.ndarray:
@@ -146,8 +138,11 @@ def join_set(invocation: Invocation, config: Compare, tables: SetTables) -> SetI
 
     Raises:
         ConfigError: no ``columns.id:``.
-        DataError: too few rows meet, or the tables disagree about what is true.
+        DataError: too few rows meet, or the tables disagree about what is true, or how rows count and belong together.
+        UserCommandError: production's answers were rewritten after they were given.
     """
+    if tables.settled is not None:
+        require_unchanged(tables.production, tables.settled)
     columns = invocation.model.columns
     if columns.id is None:
         raise ConfigError(
@@ -176,8 +171,9 @@ def join_set(invocation: Invocation, config: Compare, tables: SetTables) -> SetI
         production = production.recoded(classes)
         candidates = {name: each.recoded(classes) for name, each in candidates.items()}
     for name, each in candidates.items():
-        _refuse_other_truth(each, production, tables.candidates[name].path)
-    evaluation = EvaluationSet(tables.name, production, candidates)
+        refuse_disagreement(each, production, columns, tables.candidates[name].path)
+    judged = {name: as_production_has_it(each, production, config) for name, each in candidates.items()}
+    evaluation = EvaluationSet(tables.name, production, judged)
     return SetInput(tables, columns, evaluation, joins, rows)
 
 
@@ -216,9 +212,11 @@ def _read(invocation: Invocation, config: Compare, table: Table) -> Predictions:
 
 def _answers(columns: Columns, table: Table) -> set[Part]:
     """Label, prediction and score, as far as a table has them."""
-    scores = columns.score.values() if isinstance(columns.score, dict) else [columns.score]
-    parts: dict[Part, list[str | None]] = {"score": [*scores], "prediction": [columns.prediction]}
-    found = {part for part, names in parts.items() if all(name in table.schema for name in names)}
+    parts: dict[Part, list[str | None]] = {
+        "score": [*score_columns(columns)],
+        "prediction": [columns.prediction],
+    }
+    found = {part for part, names in parts.items() if names and all(name in table.schema for name in names)}
     if "score" in found and columns.prediction is None:
         found.add("prediction")
     return {*found, "label"} if found and columns.label in table.schema else set()
@@ -256,15 +254,3 @@ def _refuse_bad_match(
 def _repeats(table: Table, identifier: str) -> str:
     repeated = table.duplicated(identifier, limit=1)
     return f" ({repeated[0][0]} stands {repeated[0][1]} times)" if repeated else ""
-
-
-def _refuse_other_truth(candidate: Predictions, production: Predictions, path: str) -> None:
-    if candidate.label is None or production.label is None:
-        return
-    # Codes stand for the same classes: recoded above, and of two classes the second is always the positive one.
-    differ = candidate.label != production.label
-    if differ.any():
-        raise DataError(
-            f"{path}: the label differs from production's in {int(differ.sum()):,} rows that have the same id:"
-            " both tables must hold the same truth"
-        )

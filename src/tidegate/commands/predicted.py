@@ -2,18 +2,20 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from tidegate.answers import answer_columns, score_columns
 from tidegate.commands.base import Invocation
 from tidegate.commands.baseline import Baseline, baseline_of
-from tidegate.commands.evaluation import evaluation_set, production_model, scorer
+from tidegate.commands.evaluation import evaluation_set, production_model, rows_identity, scorer
 from tidegate.commands.joining import SetTables
 from tidegate.config import Columns, Compare
 from tidegate.errors import DataError, RepositoryError
 from tidegate.registry import Version, artifact_files, artifacts_digest
 from tidegate.registry.stored import unpack
-from tidegate.scoring import Answered, answer_columns, join_answers, rounds
+from tidegate.scoring import Answered, join_answers, rounds
 from tidegate.tables import Table, open_table
 
 
@@ -31,7 +33,7 @@ def evaluation_sets(invocation: Invocation, names: Iterable[str]) -> dict[str, T
             raise DataError(
                 f"`{name}:` of model {invocation.model_name!r}, {table.path}, has no rows to judge on"
             )
-        same = next((other for other, known in sets.items() if known.sha256 == table.sha256), None)
+        same = next((other for other, known in sets.items() if _same_rows(invocation, known, table)), None)
         if same is not None:
             raise DataError(
                 f"`{same}:` and `{name}:` of model {invocation.model_name!r} hold the same rows ({table.path}): golden"
@@ -39,6 +41,15 @@ def evaluation_sets(invocation: Invocation, names: Iterable[str]) -> dict[str, T
             )
         sets[name] = table
     return sets
+
+
+def _same_rows(invocation: Invocation, one: Table, other: Table) -> bool:
+    """Whether two sets hold the same rows, in whatever order and format."""
+    if one.sha256 == other.sha256:
+        return True
+    columns = invocation.model.columns
+    known = all(columns.id in table.schema for table in (one, other))
+    return known and one.rows == other.rows and rows_identity(one, columns) == rows_identity(other, columns)
 
 
 def reads_latency(config: Compare, columns: Columns) -> bool:
@@ -69,13 +80,16 @@ def predicted(
     """
     make, warnings = scorer(invocation), []
     with serving_model(invocation, config, serving) as rival:
-        # Production first: what the candidate's predictions leave behind must not reach its rival's.
+        # Production first: what the candidate's predictions leave behind must not reach its rival's. The candidate's
+        # command can write wherever this process can, so that production's answers are held to what they were before.
         theirs = {name: rival.table(name, rows) for name, rows in data.items()}
+        settled = {name: table.sha256 for name, table in theirs.items()}
         ours = {name: make.table(model_dir, rows, _candidate_on(name)) for name, rows in data.items()}
         for name, rows in data.items() if reads_latency(config, invocation.model.columns) else ():
-            production = Answered(rival.folder, theirs[name], f"production on the {name} set")
-            candidate = Answered(model_dir, ours[name], _candidate_on(name))
-            theirs[name], ours[name] = make.in_turns(production, candidate, rows)
+            production = Answered(rival.folder, theirs[name], settled[name], f"production on the {name} set")
+            candidate = Answered(model_dir, ours[name], ours[name].sha256, _candidate_on(name))
+            theirs[name], ours[name] = rival.scorer.in_turns(production, candidate, rows)
+            settled[name] = theirs[name].sha256
             warnings.append(
                 f"latency on the {name} set was measured here, both models answering in turns on"
                 f" {rounds(rows.rows)} parts of the rows"
@@ -87,11 +101,12 @@ def predicted(
             name,
             theirs[name],
             {"candidate": ours[name]},
-            rows=rows,
+            settled=settled[name],
             digests={"candidate": digest},
             baseline=baseline,
+            place=rival.place,
         )
-        for name, rows in data.items()
+        for name in data
     ]
     return Predicted(sets, warnings)
 
@@ -101,7 +116,14 @@ def _candidate_on(name: str) -> str:
 
 
 class ServingModel:
-    """The production version: its files and its predictions, each fetched when first asked for."""
+    """The production version: its files and its predictions, each fetched when first asked for.
+
+    Attributes:
+        version: of the registry.
+        place: where its predictions lie, as long as somebody holds it. Not where other steps of a job keep tables: a
+            candidate's command that ran in one of them could have left production's answers there for the next.
+        scorer: what runs ``predict:`` on it.
+    """
 
     def __init__(self, invocation: Invocation, config: Compare, version: Version, stack: ExitStack) -> None:
         self._invocation = invocation
@@ -111,6 +133,8 @@ class ServingModel:
         self._stored = False
         self._notes: list[str] = []
         self.version = version
+        self.place = TemporaryDirectory(prefix="tidegate-")
+        self.scorer = replace(scorer(invocation), keep=Path(self.place.name))
 
     @property
     def folder(self) -> Path:
@@ -124,7 +148,7 @@ class ServingModel:
         stored = self._from_registry(rows) if name == "golden" else None
         if stored is not None:
             return stored
-        return scorer(self._invocation).table(self.folder, rows, f"production on the {name} set")
+        return self.scorer.table(self.folder, rows, f"production on the {name} set")
 
     def baseline(self, golden: Table | None) -> Baseline:
         """What candidates were held to, after its predictions were taken."""
@@ -146,7 +170,7 @@ class ServingModel:
                 f"are of another golden set ({str(version.golden_sha256)[:12]}, and this is {golden.sha256[:12]})"
             )
             return None
-        place, identifier = self._invocation.scratch / "predictions", columns.id or ""
+        place, identifier = self.scorer.keep, columns.id or ""
         try:
             stored = unpack(
                 self._invocation.repository,
@@ -172,7 +196,7 @@ class ServingModel:
         parts = {
             part for use in (self._config.primary, *self._config.guardrails) for part in use.definition.parts
         }
-        scores = columns.score.values() if isinstance(columns.score, dict) else [columns.score]
+        scores = score_columns(columns)
         read: dict[str, Iterable[str | None]] = {
             "score": scores,
             "prediction": scores if columns.prediction is None else [columns.prediction],

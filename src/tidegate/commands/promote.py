@@ -21,6 +21,18 @@ from tidegate.registry import (
 from tidegate.registry.stored import MAX_BYTES, pack
 
 
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """Predictions on the golden set as they are stored."""
+
+    content: bytes
+    golden_sha256: str
+
+    @property
+    def sha256(self) -> str:
+        return sha256(self.content).hexdigest()
+
+
 def run(invocation: Invocation, golden_predictions: str | None = None) -> int:
     """Register the checked-out model as production, tag it and push both; return the exit code.
 
@@ -46,27 +58,29 @@ def run(invocation: Invocation, golden_predictions: str | None = None) -> int:
     digest = _committed_digest(repository, folder, path)
     registry = read_registry(invocation)
     serving = registry.production()
-    if serving is not None and serving.digest == digest:
-        return _finish(invocation, serving, promoted=False)
     stored = None if golden_predictions is None else _packed(invocation, golden_predictions)
-    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if serving is not None and serving.digest == digest:
+        return _serves_already(invocation, branch, registry, serving, stored)
     hashes = None if stored is None else (stored.golden_sha256, stored.sha256)
+    at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     promoted = registry.promoted(repository.head(), digest, at, hashes)
     version = promoted.versions[-1]
     _record(repository, branch, promoted, version, stored)
-    return _finish(invocation, version, promoted=True)
+    return _finish(invocation, version, "promoted", [f"version {version.version} is now production"])
 
 
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """Predictions on the golden set as they are stored."""
-
-    content: bytes
-    golden_sha256: str
-
-    @property
-    def sha256(self) -> str:
-        return sha256(self.content).hexdigest()
+def _serves_already(
+    invocation: Invocation, branch: str, registry: Registry, serving: Version, stored: _Stored | None
+) -> int:
+    """Nothing is promoted; predictions that came late are stored with the version that serves."""
+    reasons = [f"version {serving.version} already is production"]
+    hashes = (serving.golden_sha256, serving.golden_predictions_sha256)
+    if stored is None or (stored.golden_sha256, stored.sha256) == hashes:
+        return _finish(invocation, serving, "unchanged", reasons)
+    registry = registry.with_predictions(stored.golden_sha256, stored.sha256)
+    _store(invocation.repository, branch, registry, serving, stored)
+    reasons.append("its predictions on the golden set are stored with it now")
+    return _finish(invocation, registry.production() or serving, "unchanged", reasons)
 
 
 def _packed(invocation: Invocation, spec: str) -> _Stored | None:
@@ -94,29 +108,16 @@ def _record(
     repository: Repository, branch: str, registry: Registry, version: Version, stored: _Stored | None
 ) -> None:
     """One commit with the registry and one tag on the model's commit, pushed together."""
-    before = repository.head()
+    commit = _commit(
+        repository, registry, f"Promote {registry.model} version {version.version}", version, stored
+    )
     tag = f"{registry.model}/v{version.version}"
-    message = f"Promote {registry.model} version {version.version}\n\nModel-Digest: {version.digest}\n"
-    predictions = golden_predictions_path(registry.model)
-    files: dict[str, Path | bytes] = {registry_path(registry.model): registry.to_json().encode()}
-    if stored is not None:
-        files[predictions] = stored.content
-    # Those of the version before are of no use any more.
-    commit = repository.commit_tree(before, message, files, [predictions])
     note = f"{registry.model} version {version.version}\n\nModel-Digest: {version.digest}\n"
     repository.git(
         "tag", "--annotate", "--file=-", tag, version.commit, data=note.encode(), environment=identity()
     )
     try:
-        if repository.git("remote"):
-            repository.git(
-                "push",
-                "--quiet",
-                "--atomic",
-                repository.remote,
-                f"{commit}:refs/heads/{branch}",
-                f"refs/tags/{tag}",
-            )
+        _push(repository, f"{commit}:refs/heads/{branch}", f"refs/tags/{tag}")
     except BaseException:
         # A tag that stays would stand in the way of the next try.
         repository.git("tag", "--delete", tag)
@@ -124,14 +125,41 @@ def _record(
     repository.git("merge", "--quiet", "--ff-only", commit)
 
 
-def _finish(invocation: Invocation, version: Version, *, promoted: bool) -> int:
-    decision = "promoted" if promoted else "unchanged"
-    what = "is now" if promoted else "already is"
+def _store(
+    repository: Repository, branch: str, registry: Registry, version: Version, stored: _Stored
+) -> None:
+    """One commit with the predictions of a version that serves already, and with the registry that names them."""
+    subject = f"Store golden predictions of {registry.model} version {version.version}"
+    commit = _commit(repository, registry, subject, version, stored)
+    _push(repository, f"{commit}:refs/heads/{branch}")
+    repository.git("merge", "--quiet", "--ff-only", commit)
+
+
+def _commit(
+    repository: Repository, registry: Registry, subject: str, version: Version, stored: _Stored | None
+) -> str:
+    """The commit with the registry, and with predictions where they are stored; no branch has it yet."""
+    predictions = golden_predictions_path(registry.model)
+    files: dict[str, Path | bytes] = {registry_path(registry.model): registry.to_json().encode()}
+    if stored is not None:
+        files[predictions] = stored.content
+    message = f"{subject}\n\nModel-Digest: {version.digest}\n"
+    # Predictions that were stored before are of no use any more.
+    return repository.commit_tree(repository.head(), message, files, [predictions])
+
+
+def _push(repository: Repository, *refs: str) -> None:
+    """Push all of them or none, where there is a remote."""
+    if repository.git("remote"):
+        repository.git("push", "--quiet", "--atomic", repository.remote, *refs)
+
+
+def _finish(invocation: Invocation, version: Version, decision: str, reasons: list[str]) -> int:
     document = make_document(
         "promote",
         model=invocation.model_name,
         decision=decision,
-        reasons=[f"version {version.version} {what} production"],
+        reasons=reasons,
         config=invocation.loaded,
         data={},
         body={

@@ -10,6 +10,7 @@ from tidegate.registry import Version, fingerprint_path, lineage_path
 from tidegate.registry.fingerprint import Fingerprint, Overlap, named_fingerprint, overlap
 from tidegate.registry.lineage import Lineage, parse_lineage
 from tidegate.tables import Table, quote
+from tidegate.wording import plural
 
 _MAX_BYTES = 20_000_000
 
@@ -47,25 +48,45 @@ def require_unseen(invocation: Invocation, rows: Table, models: list[TrainedMode
     unknown = []
     for model in models:
         lineage = _lineage(invocation, model)
-        timed = lineage is not None and _later(invocation, rows, lineage.trained_until, model.name)
+        undated = None if lineage is None else _undated(invocation, rows, lineage.trained_until, model.name)
         known = None if lineage is None else _fingerprint(invocation, model, lineage)
         compared = known is not None and _not_in(invocation, rows, known, model.name)
-        if not timed and not compared:
+        if not compared and undated is None:
             unknown.append(
                 f"whether {model.name} was trained on recent rows could not be checked: no lineage says what it was"
                 " trained on"
             )
+        if undated:
+            unknown.append(
+                f"{undated:,} of {plural(rows.rows, 'recent row')} {'has' if undated == 1 else 'have'} no time"
+                f" (`columns.timestamp: {invocation.model.columns.timestamp}`), which would tell whether"
+                f" {model.name} was trained on {'it' if undated == 1 else 'them'}"
+            )
     return unknown
 
 
-def _later(invocation: Invocation, rows: Table, until: datetime | None, name: str) -> bool:
-    """Whether times could be compared, all rows being later than what was trained on."""
+def unchecked(invocation: Invocation) -> list[str]:
+    """A sentence where tables were given that stand for the recent rows, and a lineage could have told if they are new.
+
+    Given tables stand for the golden rows as well, which may be as old as they are.
+    """
+    timestamp = invocation.model.columns.timestamp
+    if timestamp is None or not (Path.cwd() / lineage_path(invocation.model_name)).is_file():
+        return []
+    return [
+        "whether the models were trained on the given rows was not checked: name the newest ones as `recent:` and let"
+        " the tables be made"
+    ]
+
+
+def _undated(invocation: Invocation, rows: Table, until: datetime | None, name: str) -> int | None:
+    """How many rows have no time, all others being later than what was trained on; None without times to compare."""
     timestamp = invocation.model.columns.timestamp
     if timestamp is None or until is None:
-        return False
+        return None
     rows.require([timestamp])
-    # Times of a lineage are cut to whole seconds.
-    moment = f"TIMESTAMP '{until.isoformat(sep=' ', timespec='seconds')}'"
+    # A lineage tells the second in which the newest row falls, and not when in that second.
+    moment = f"TIMESTAMP '{until.replace(microsecond=999_999).isoformat(sep=' ')}'"
     early = rows.scalar(f"count(*) FILTER (WHERE CAST({quote(timestamp)} AS TIMESTAMP) <= {moment})")
     if early:
         raise DataError(
@@ -73,7 +94,7 @@ def _later(invocation: Invocation, rows: Table, until: datetime | None, name: st
             f" {until.isoformat(sep=' ', timespec='seconds')} (`columns.timestamp: {timestamp}`): judge on newer rows,"
             " which neither model has seen"
         )
-    return True
+    return rows.rows - int(rows.scalar(f"count({quote(timestamp)})"))
 
 
 def _not_in(invocation: Invocation, rows: Table, known: Fingerprint, name: str) -> bool:

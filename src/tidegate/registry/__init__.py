@@ -74,6 +74,14 @@ class Registry:
         version = Version(number, commit, digest, at, *(stored or ()))
         return replace(self, versions=(*self.versions, version), aliases=aliases)
 
+    def with_predictions(self, golden_sha256: str, predictions_sha256: str) -> "Registry":
+        """The registry after the production version's predictions on a golden set were stored."""
+        serving = self.production()
+        if serving is None:
+            return self
+        now = replace(serving, golden_sha256=golden_sha256, golden_predictions_sha256=predictions_sha256)
+        return replace(self, versions=tuple(now if each is serving else each for each in self.versions))
+
     def to_json(self) -> str:
         """As it is kept in git."""
         document = {

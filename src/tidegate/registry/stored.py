@@ -5,11 +5,11 @@ import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tidegate.answers import answer_columns, require_answers
 from tidegate.config import Columns
 from tidegate.errors import DataError, RepositoryError
 from tidegate.git import Repository
 from tidegate.registry import Version, golden_predictions_path
-from tidegate.scoring import answer_columns, require_answers
 from tidegate.tables import Table, open_table, quote
 
 MAX_BYTES = 10_000_000
