@@ -6,8 +6,8 @@ from scipy import stats
 
 from tidegate.stats.intervals import t_quantile
 from tidegate.stats.simultaneous import (
+    Joint,
     against_best,
-    joint_of_covariance,
     joint_of_rows,
     pairwise,
     rank_ranges,
@@ -20,9 +20,15 @@ def rows(seed, n, k, shared=1.0):
     return values.mean(axis=0), values - values.mean(axis=0)
 
 
+def independent(values, variance=1.0, freedom=math.inf):
+    k = len(values)
+    errors = math.sqrt(2 * variance) * (1 - np.eye(k))
+    return Joint(np.asarray(values, dtype=float), variance * np.eye(k), errors, freedom)
+
+
 @pytest.mark.parametrize(("k", "freedom"), [(3, 12), (5, 40), (10, 200)])
 def test_independent_models_have_tukeys_critical_value(k, freedom):
-    joint = joint_of_covariance(np.zeros(k), np.eye(k), degrees_of_freedom=freedom)
+    joint = independent(np.zeros(k), freedom=freedom)
     found = pairwise(joint, confidence=0.95).critical_value
     exact = stats.studentized_range.ppf(0.95, k, freedom) / math.sqrt(2)
     assert exact <= found <= 1.01 * exact
@@ -33,7 +39,7 @@ def test_intervals_of_independent_samples_agree_with_scipys_tukey_hsd():
     samples = [rng.normal(loc, 1, 25) for loc in (0, 0.3, 1.1, 1.2)]
     theirs = stats.tukey_hsd(*samples).confidence_interval(0.95)
     pooled = np.mean([each.var(ddof=1) for each in samples]) / 25
-    joint = joint_of_covariance([each.mean() for each in samples], pooled * np.eye(4), degrees_of_freedom=96)
+    joint = independent([each.mean() for each in samples], pooled, freedom=96)
     found = pairwise(joint, confidence=0.95)
     apart = ~np.eye(4, dtype=bool)
     assert found.low[apart] == pytest.approx(theirs.low[apart], abs=0.01)
@@ -44,7 +50,7 @@ def test_intervals_of_independent_samples_agree_with_scipys_tukey_hsd():
 @pytest.mark.parametrize(("k", "exact"), [(3, 1.92), (4, 2.06), (6, 2.23)])
 def test_one_sided_comparisons_with_one_have_dunnetts_critical_value(k, exact):
     """Dunnett (1955), table 1a, infinite degrees of freedom, 95%; here each side errs with half of 10%."""
-    joint = joint_of_covariance(np.zeros(k), np.eye(k))
+    joint = independent(np.zeros(k))
     reach = against_best(joint, confidence=0.90).high
     assert reach / math.sqrt(2) == pytest.approx(np.full(k, exact), abs=0.035)
 
@@ -68,7 +74,7 @@ def test_correlated_models_need_less_than_bonferroni():
 
 
 def test_a_confidence_beyond_all_draws_is_bonferronis():
-    joint = joint_of_covariance(np.zeros(3), np.eye(3))
+    joint = independent(np.zeros(3))
     confidence = 1 - 2.0**-32
     found = pairwise(joint, confidence=confidence).critical_value
     assert found == pytest.approx(t_quantile(1 - (1 - confidence) / 3, math.inf))

@@ -20,7 +20,7 @@ from tidegate.metrics.base import (
 )
 from tidegate.metrics.cells import oriented, row_weights
 from tidegate.metrics.data import Groups, Predictions
-from tidegate.metrics.pools import Pools
+from tidegate.metrics.pools import Pools, totals
 from tidegate.metrics.rows import SmoothMetric
 from tidegate.stats import calibration, cox
 from tidegate.stats.bootstrap import Statistic, row_bootstrap_paired, row_interval
@@ -154,7 +154,7 @@ class Binned(Metric):
         def statistic(weights: np.ndarray) -> np.ndarray:
             # Without its only row a table has no figure.
             with np.errstate(invalid="ignore"):
-                return self.of_sums(*np.moveaxis((weights @ sums).reshape(-1, 3, bins), 1, 0))
+                return self.of_sums(*np.moveaxis(totals(weights, sums).reshape(-1, 3, bins), 1, 0))
 
         return statistic
 

@@ -55,16 +55,27 @@ class CellMetric(Searchable, Metric):
 
     def scan(self, data: Predictions, options: Options) -> Scan:
         """See :meth:`Searchable.scan`; shares are tested exactly."""
-        data = self.coded(data, options)
-        k = len(data.classes)
-        cells = needed(data.label).astype(np.int64) * k + needed(data.prediction)
         if self.proportion is None:
+            data = self.coded(data, options)
+            k = len(data.classes)
+            cells = needed(data.label).astype(np.int64) * k + needed(data.prediction)
             return CellScan(cells, (k, k), lambda counts: -self.sign * self.value(counts), self.support)
-        # Whether a cell counts, and as a success, depends on label and prediction alone: ask for each pair once.
-        each = np.eye(k * k).reshape(k * k, k, k)
-        counts, hit = self.support(each) > 0, self.proportion(each) > 0
-        good, bad = counts & hit, counts & ~hit
-        return ShareScan(good[cells], bad[cells]) if self.sign > 0 else ShareScan(bad[cells], good[cells])
+        hits = self.hits(data, options)
+        good, bad = hits == 1, hits == 0
+        return ShareScan(good, bad) if self.sign > 0 else ShareScan(bad, good)
+
+    def hits(self, data: Predictions, options: Options) -> FloatArray:
+        """Whether each row is one of the share that the metric is, shape (n,); NaN where it does not stand on the row.
+
+        Raises:
+            LookupError: it is no share.
+        """
+        if self.proportion is None:
+            raise LookupError(f"{self.name} is no share of rows")
+        cell, cells = self._weighted_cells(replace(data, weight=None), options)
+        counted, hit = (_of_each(cells, of) > 0 for of in (self.support, self.proportion))
+        found: FloatArray = np.where(counted, hit, np.nan)[cell]
+        return found
 
     def linearise(self, data: Predictions, options: Options) -> Linearised:
         """See :meth:`Metric.linearise`; the influence of a row is that of its cell."""
@@ -245,7 +256,8 @@ def _of_each(cells: Cells, of: Callable[[Cells], np.ndarray]) -> FloatArray:
     """What comes of one row in each occupied cell by itself, shape (K * K,)."""
     found = np.zeros(cells.size)
     occupied = np.flatnonzero(cells)
-    for some in np.array_split(occupied, math.ceil(len(occupied) * cells.size / _CELLS_AT_ONCE)):
+    parts = max(1, math.ceil(len(occupied) * cells.size / _CELLS_AT_ONCE))
+    for some in np.array_split(occupied, parts):
         one = np.zeros((len(some), cells.size))
         one[np.arange(len(some)), some] = 1
         found[some] = of(one.reshape(-1, *cells.shape))

@@ -66,6 +66,15 @@ class Pools:
         return summed.reshape(self.count, bins)
 
 
+def totals(weights: np.ndarray, sums: np.ndarray) -> np.ndarray:
+    """Sums over all pools, from how often each is there (k, pools) and its sums (pools, bins): shape (k, bins).
+
+    A matrix product that waits for no other thread, of which the matrices have too little to share out.
+    """
+    added: np.ndarray = np.einsum("kp,pb->kb", weights, sums)
+    return added
+
+
 @runtime_checkable
 class Pooled(Protocol):
     """A metric that is a function of sums over rows."""

@@ -9,7 +9,7 @@ import numpy as np
 from tidegate.metrics.base import Estimate, Metric, Options, Paired
 from tidegate.metrics.cells import oriented
 from tidegate.metrics.data import Groups, Predictions
-from tidegate.metrics.pools import Pools
+from tidegate.metrics.pools import Pools, totals
 from tidegate.stats.bootstrap import Statistic, row_bootstrap_paired
 from tidegate.stats.intervals import quantile_order_statistics
 from tidegate.stats.results import Interval
@@ -126,7 +126,8 @@ def weighted_quantile(values: np.ndarray, share: float, pools: Pools | None = No
     order = np.argsort(values, kind="stable")
     ordered, of = values[order], pools.take(order)
     # Which of some parts of the rows a rank falls into is found first, from sums by pool; and then the row in it.
-    parts = max(1, min(_SUMS // of.count, math.isqrt(len(ordered))))
+    # A row of a part costs about as much as sums of eight.
+    parts = max(1, min(_SUMS // of.count, math.isqrt(16 * len(ordered) // of.count)))
     edges = len(ordered) * np.arange(parts + 1) // parts
     part = np.repeat(np.arange(parts), np.diff(edges))
     upto_part = np.cumsum(of.sums(np.ones(len(ordered)), part, parts), axis=1)
@@ -142,7 +143,7 @@ def weighted_quantile(values: np.ndarray, share: float, pools: Pools | None = No
         return float(ordered[min(row, edges[found + 1] - 1)])
 
     def statistic(weights: np.ndarray) -> np.ndarray:
-        upto = weights @ upto_part
+        upto = totals(weights, upto_part)
         total = upto[:, -1]
         position = np.maximum(share * (total - 1), 0.0)
         low = np.floor(position)

@@ -6,9 +6,8 @@ from typing import Literal
 import numpy as np
 
 from tidegate.errors import ConfigError
-from tidegate.metrics.base import Metric, Options, needed
+from tidegate.metrics.base import Metric, Options
 from tidegate.metrics.cells import CellMetric
-from tidegate.metrics.classification import OfClass, against_rest
 from tidegate.metrics.data import Predictions
 from tidegate.metrics.rows import RowMean
 from tidegate.metrics.search import UNREMARKABLE, Evidence, Scan
@@ -134,7 +133,7 @@ def _of_rows(metric: Metric, data: Predictions, options: Options) -> np.ndarray:
     """What the metric is the mean of, shape (n,); NaN where a row does not count."""
     try:
         if isinstance(metric, CellMetric) and by_rows(metric):
-            return _hits(metric, data, options)
+            return metric.hits(data, options)
         if isinstance(metric, RowMean):
             return np.asarray(metric.values(data, options), dtype=np.float64)
     except LookupError as error:
@@ -146,19 +145,6 @@ def _of_rows(metric: Metric, data: Predictions, options: Options) -> np.ndarray:
         f"`discover:` cannot search by {metric.name!r}, which is no mean over rows: set `discover.metric:` to one"
         " that is, such as accuracy, log_loss or mean_absolute_error"
     )
-
-
-def _hits(metric: CellMetric, data: Predictions, options: Options) -> np.ndarray:
-    """Whether each row is one of the share that the metric is; NaN where it is not one that is counted."""
-    if isinstance(metric, OfClass):
-        data = against_rest(data, options)
-    k = len(data.classes)
-    # Whether a row counts, and as a success, depends on label and prediction alone: ask for each pair once.
-    each = np.eye(k * k).reshape(k * k, k, k)
-    with np.errstate(invalid="ignore"):
-        hit = np.where(metric.support(each) > 0, metric.value(each), np.nan)
-    cells: np.ndarray = hit[needed(data.label).astype(np.int64) * k + needed(data.prediction)]
-    return cells
 
 
 class PairedScan(Scan):

@@ -14,7 +14,8 @@ import numpy as np
 from tidegate.metrics.cells import row_weights
 from tidegate.metrics.data import Groups, Predictions
 from tidegate.metrics.gaps import Both, Family
-from tidegate.stats.clustered import ClusterSums, Moves, Spreads, joint_covariance
+from tidegate.stats.cluster_sums import ClusterSums, Moves, joint_covariance
+from tidegate.stats.clustered import Spreads, spreads_of
 from tidegate.stats.clustered_intervals import share_intervals, t_quantiles
 from tidegate.stats.contrasts import Estimates
 from tidegate.stats.results import Intervals
@@ -119,7 +120,7 @@ class _Figure:
         cluster = np.arange(data.rows) if data.cluster is None else data.cluster
         stratum = np.where(rows[1], 0, -1)
         sums = ClusterSums.of(moved, row_weights(data), cluster, groups.codes, groups.count, stratum)
-        found = sums.spreads
+        found = spreads_of(sums)
         # A group without rows has no figure; one with a single cluster has one that nothing is known of.
         found = replace(found, variance=np.where(found.clusters > 0, found.variance, np.nan))
         inside = rows[1] & (groups.codes >= 0)

@@ -12,17 +12,14 @@ Bell & McCaffrey) when rows of a cluster have one correlation, which is estimate
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tidegate.stats.cluster_sums import WHOLE, ClusterSums
 from tidegate.stats.results import FloatArray, IntArray
-
-_VALUES_AT_ONCE = 4_000_000
-_WHOLE = 1 - 1e-9  # share of a stratum from which a cluster is all of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +50,6 @@ class Spreads:
     clusters: IntArray
     effective_clusters: FloatArray
     differing: IntArray
-
-
-@dataclass(frozen=True, slots=True)
-class Moves:
-    """How far each cluster of each of several groups moves the estimate of its group: arrays of shape (P,).
-
-    Attributes:
-        group, cluster: codes from 0, in the order of the groups.
-        value: squares of a group sum to the variance; NaN where the cluster holds a whole stratum.
-    """
-
-    group: IntArray
-    cluster: IntArray
-    value: FloatArray
-
-    @property
-    def alike(self) -> "Moves":
-        """The same clusters, each of which moves its groups by 1."""
-        return replace(self, value=np.ones(len(self.value)))
-
-    def of_groups(self, start: int, count: int) -> "Moves":
-        """Those of some groups, which are numbered from 0."""
-        here = slice(*np.searchsorted(self.group, (start, start + count)))
-        return Moves(self.group[here] - start, self.cluster[here], self.value[here])
 
 
 def spread(
@@ -116,156 +89,28 @@ def spreads(
     Args:
         influence: shape (n,), on the estimate of the row's group.
         weight: shape (n,).
-        cluster: shape (n,); what groups have in common :func:`joint_covariance` tells.
+        cluster: shape (n,); of what groups have in common :func:`tidegate.stats.cluster_sums.joint_covariance` knows.
         group: shape (n,), codes from 0, -1 for rows in none.
         groups: their number.
         stratum: shape (n,).
     """
-    return ClusterSums.of(influence, weight, cluster, group, groups, stratum).spreads
+    return spreads_of(ClusterSums.of(influence, weight, cluster, group, groups, stratum))
 
 
-def joint_covariance(figures: Sequence[Moves], start: int, count: int) -> FloatArray:
-    """Covariance of several figures of several groups that clusters may have in common.
-
-    Args:
-        figures: from the same rows and clusters.
-        start: the first of the groups.
-        count: how many.
-
-    Returns:
-        Shape (figures, count, figures, count), positive semidefinite, with the variances of :func:`spreads`; without
-        the clusters that hold all of a stratum, of which those variances are infinite.
-    """
-    parts = [figure.of_groups(start, count) for figure in figures]
-    columns = len(parts) * count
-    column = np.concatenate([part.group + i * count for i, part in enumerate(parts)])
-    # Only the clusters of these groups.
-    _, cluster = np.unique(np.concatenate([part.cluster for part in parts]), return_inverse=True)
-    value = np.nan_to_num(np.concatenate([part.value for part in parts]))
-    order = np.argsort(cluster, kind="stable")
-    column, cluster, value = column[order], cluster[order], value[order]
-    rows = int(cluster[-1]) + 1 if len(cluster) else 0
-    covariance = np.zeros((columns, columns))
-    step = max(1, _VALUES_AT_ONCE // columns)
-    for low in range(0, rows, step):
-        high = min(low + step, rows)
-        here = slice(*np.searchsorted(cluster, (low, high)))
-        moved = np.zeros((high - low, columns))
-        moved[cluster[here] - low, column[here]] = value[here]
-        covariance += moved.T @ moved
-    return covariance.reshape(len(parts), count, len(parts), count)
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterSums:
-    """Rows summed by cluster and group. Pairs of these, in the order of the groups, have arrays of shape (P,).
-
-    Attributes:
-        moved, weight: of each row that counts, shape (n,): its weight times its influence, and its weight.
-        pair: of each row, shape (n,).
-        layer: stratum of each row in its group, shape (n,).
-        group, cluster: of each pair.
-        pull: of each pair, the same with what the cluster itself pulls made good; NaN where it holds a whole stratum.
-        total: weight of each group, shape (g,).
-        effective: clusters of each group that would do if they had equal weight, shape (g,).
-        differs: whether the pair moves the estimate at all.
-    """
-
-    moved: FloatArray
-    weight: FloatArray
-    pair: NDArray[np.integer]
-    layer: IntArray
-    group: IntArray
-    cluster: IntArray
-    pull: FloatArray
-    total: FloatArray
-    effective: FloatArray
-    differs: NDArray[np.bool_]
-
-    @classmethod
-    def of(
-        cls,
-        influence: FloatArray,
-        weight: FloatArray,
-        cluster: IntArray,
-        group: NDArray[np.integer],
-        groups: int,
-        stratum: NDArray[np.integer] | None,
-    ) -> "ClusterSums":
-        """Arguments as for :func:`spreads`."""
-        inside = group >= 0
-        total = np.bincount(group[inside], weights=weight[inside], minlength=groups)
-        counted = inside if stratum is None else inside & (stratum >= 0)
-        of_row = group[counted].astype(np.int64)
-        moved, weight = weight[counted] * influence[counted], weight[counted]
-        layer = (
-            np.zeros(len(weight), dtype=np.int64) if stratum is None else stratum[counted].astype(np.int64)
-        )
-        layers = int(layer.max(initial=0)) + 1
-        base = int(cluster.max(initial=0)) + 1
-        found, pair = np.unique(of_row * base + cluster[counted], return_inverse=True)
-        of_pair, pairs = found // base, len(found)
-
-        def by_layer(values: FloatArray) -> NDArray[Any]:
-            summed = np.bincount(pair * layers + layer, weights=values, minlength=pairs * layers)
-            return summed.reshape(pairs, layers)
-
-        def by_group(values: NDArray[Any]) -> FloatArray:
-            return _sums(values, of_pair, groups)
-
-        weights, sums = by_layer(weight), by_layer(moved)
-        of_layer = np.column_stack([by_group(each) for each in weights.T])
-        squares = np.column_stack([by_group(each**2) for each in weights.T])
-        with np.errstate(invalid="ignore", divide="ignore"):
-            effective = np.where(of_layer > 0, of_layer**2 / squares, np.inf).min(axis=1)
-            share = np.where(weights > 0, weights / of_layer[of_pair], 0.0)
-            pull = (sums / np.where(share < _WHOLE, 1 - share, np.nan)).sum(axis=1)
-        # Sums that cancel but for rounding do not move anything.
-        floor = 1e-12 * by_group(np.bincount(pair, weights=np.abs(moved), minlength=pairs))
-        return cls(
-            moved=moved,
-            weight=weight,
-            pair=pair,
-            layer=of_row * layers + layer,
-            group=of_pair,
-            cluster=found % base,
-            pull=pull,
-            total=total.astype(np.float64, copy=False),
-            effective=effective,
-            differs=np.abs(sums).sum(axis=1) > floor[of_pair],
-        )
-
-    @property
-    def clusters(self) -> IntArray:
-        """How many each group has, shape (g,)."""
-        return np.bincount(self.group, minlength=len(self.total))
-
-    @property
-    def moves(self) -> Moves:
-        """What the variances are the sums of the squares of."""
-        clusters = self.clusters[self.group]
-        scale = np.sqrt((clusters - 1) / clusters) / self.total[self.group]
-        return Moves(self.group, self.cluster, self.pull * scale)
-
-    @property
-    def spreads(self) -> Spreads:
-        """See :func:`spreads`."""
-        groups, clusters = len(self.total), self.clusters
-        with np.errstate(invalid="ignore", divide="ignore"):
-            variance = _sums(self.pull**2, self.group, groups) * (clusters - 1) / clusters / self.total**2
-        known = (clusters > 1) & ~np.isnan(variance)
-        freedom = _degrees_of_freedom(self.moved, self.weight, self.pair, self.group, self.layer, groups)
-        return Spreads(
-            variance=np.where(known, variance, np.inf),
-            degrees_of_freedom=np.where(known, freedom, 0.0),
-            clusters=clusters,
-            effective_clusters=np.where(clusters > 0, self.effective, 0.0),
-            differing=np.bincount(self.group[self.differs], minlength=groups),
-        )
-
-
-def _sums(values: NDArray[Any], group: IntArray, groups: int) -> FloatArray:
-    return np.bincount(group, weights=values, minlength=groups).astype(np.float64, copy=False)
+def spreads_of(sums: ClusterSums) -> Spreads:
+    """As :func:`spreads`, from the sums."""
+    groups, clusters = len(sums.total), sums.clusters
+    with np.errstate(invalid="ignore", divide="ignore"):
+        variance = sums.by_group(sums.pull**2) * (clusters - 1) / clusters / sums.total**2
+    known = (clusters > 1) & ~np.isnan(variance)
+    freedom = _degrees_of_freedom(sums.moved, sums.weight, sums.pair, sums.group, sums.layer, groups)
+    return Spreads(
+        variance=np.where(known, variance, np.inf),
+        degrees_of_freedom=np.where(known, freedom, 0.0),
+        clusters=clusters,
+        effective_clusters=np.where(clusters > 0, sums.effective, 0.0),
+        differing=np.bincount(sums.group[sums.differs], minlength=groups),
+    )
 
 
 def _degrees_of_freedom(
@@ -279,7 +124,7 @@ def _degrees_of_freedom(
     """Satterthwaite's for the variance of each group, shape (groups,); rows of a stratum differ in weight alone."""
 
     def by_group(values: NDArray[Any]) -> FloatArray:
-        return _sums(values, of_pair, groups)
+        return np.bincount(of_pair, weights=values, minlength=groups).astype(np.float64, copy=False)
 
     with np.errstate(invalid="ignore", divide="ignore"):
         of_layer = np.bincount(layer, weights=moved**2) / np.bincount(layer, weights=weight**2)
@@ -293,7 +138,7 @@ def _degrees_of_freedom(
         likeness = np.clip(np.nan_to_num(likeness), 0.0, 1.0)[of_pair]
         expected = (1 - likeness) * alone + likeness * together
         share = sums / by_group(sums)[of_pair]
-        pull = 1 / (1 - np.minimum(share, _WHOLE)) ** 2
+        pull = 1 / (1 - np.minimum(share, WHOLE)) ** 2
         # The residual sums are those of the clusters less their share of the total, which the estimate has taken.
         whole = by_group(expected)
         trace = by_group(pull * (expected - 2 * share * expected)) + whole * by_group(pull * share**2)

@@ -20,20 +20,13 @@ class Equivalence:
     holds: bool
 
 
-def equivalence(
-    estimate: float,
-    interval: Interval,
-    margin: float,
-    *,
-    confidence: float,
-    degrees_of_freedom: float = math.inf,
-) -> Equivalence:
+def equivalence(estimate: float, interval: Interval, margin: float, *, confidence: float) -> Equivalence:
     """Whether a difference lies within ``margin`` of zero on both sides (TOST: Schuirmann, 1987; Westlake, 1981).
 
     Read off the interval that is shown, so that verdict and interval cannot disagree: the test has level
     (1 - confidence) / 2 on each side, and holds when its p-value is at most that. At 95% this is stricter than the
     5% test that goes with a 90% interval. Each side of an interval that is not symmetric is measured by its own
-    length; for Student's symmetric one the p-value is that of the two t tests.
+    length; for a normal one the p-value is that of the two z tests.
 
     Args:
         estimate: of the difference.
@@ -41,18 +34,17 @@ def equivalence(
             certain; one without a bound shows nothing.
         margin: the largest difference that does not matter, at least 0.
         confidence: of the interval.
-        degrees_of_freedom: of the t statistic that the interval stands on; infinite for a normal one.
     """
-    above = _one_sided(estimate + margin, estimate - interval.low, confidence, degrees_of_freedom)
-    below = _one_sided(margin - estimate, interval.high - estimate, confidence, degrees_of_freedom)
+    above = _one_sided(estimate + margin, estimate - interval.low, confidence)
+    below = _one_sided(margin - estimate, interval.high - estimate, confidence)
     return Equivalence(max(above, below), -margin <= interval.low and interval.high <= margin)
 
 
-def _one_sided(distance: float, length: float, confidence: float, degrees_of_freedom: float) -> float:
+def _one_sided(distance: float, length: float, confidence: float) -> float:
     """P-value of an estimate that lies ``distance`` inside the margin, its interval reaching ``length`` that way."""
     if length == 0:
         return 0.0 if distance >= 0 else 1.0
     if math.isinf(length):
         return 1.0
-    half = t_p_value(t_quantile(confidence, degrees_of_freedom) * distance / length, degrees_of_freedom) / 2
+    half = t_p_value(t_quantile(confidence, math.inf) * distance / length, math.inf) / 2
     return half if distance >= 0 else 1 - half

@@ -24,14 +24,18 @@ def holm(p_values: ArrayLike) -> FloatArray:
     return _restored(steps, order)
 
 
-def benjamini_hochberg(p_values: ArrayLike) -> FloatArray:
+def benjamini_hochberg(p_values: ArrayLike, *, tests: int | None = None) -> FloatArray:
     """Adjusted p-values that control the false discovery rate (Benjamini & Hochberg, 1995).
 
-    Valid for independent and positively dependent tests. Arguments as for :func:`holm`.
+    Valid for independent and positively dependent tests.
+
+    Args:
+        p_values: as for :func:`holm`.
+        tests: how many there are in all, those without a p-value here counting as having 1.
     """
     p = _probabilities(p_values)
     order = np.argsort(p, kind="stable")
-    steps = p[order] * len(p) / np.arange(1, len(p) + 1)
+    steps = p[order] * (len(p) if tests is None else tests) / np.arange(1, len(p) + 1)
     return _restored(np.minimum.accumulate(steps[::-1])[::-1], order)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from tidegate.stats.multiplicity import benjamini_hochberg
 from tidegate.stats.results import BoolArray, FloatArray, IntArray
 
 Codes = NDArray[np.integer]
@@ -191,11 +192,7 @@ def shared_discovery_rate(p_values: FloatArray, family: IntArray, sizes: IntArra
     """
     tests, families = int(sizes.sum()), int((sizes > 0).sum())
     weighted = np.minimum(p_values * (families * sizes[family] / max(tests, 1)), 1.0)
-    order = np.argsort(weighted, kind="stable")
-    steps = weighted[order] * tests / np.arange(1, len(order) + 1)
-    adjusted = np.empty(len(order))
-    adjusted[order] = np.minimum(np.minimum.accumulate(steps[::-1])[::-1], 1.0)
-    return adjusted
+    return benjamini_hochberg(weighted, tests=tests)
 
 
 def cluster_keys(keys: NDArray[np.uint64], clusters: Codes) -> NDArray[np.uint64]:

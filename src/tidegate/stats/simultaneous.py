@@ -143,20 +143,6 @@ def joint_of_rows(
     return Joint(estimates, moved @ moved.T * shrink, _errors(moved, shrink), freedom)
 
 
-def joint_of_covariance(
-    values: Sequence[float] | FloatArray,
-    covariance: FloatArray,
-    *,
-    degrees_of_freedom: float = math.inf,
-) -> Joint:
-    """Joint law of estimates whose covariance matrix, shape (k, k), is known up to rounding."""
-    spread = np.diag(covariance)
-    largest = spread[:, None] + spread[None, :]
-    variances = largest - covariance - covariance.T
-    errors = np.sqrt(np.where(variances > _ROUNDING * largest, variances, 0.0))
-    return Joint(np.asarray(values, dtype=np.float64), covariance, errors, degrees_of_freedom)
-
-
 def pairwise(joint: Joint, *, confidence: float) -> Pairwise:
     """Intervals of all differences that hold at once with at least this confidence.
 
