@@ -9,7 +9,9 @@ from scipy import special
 from simulation import assert_at_least, repetitions
 
 from tidegate.metrics import METRICS, dependent
+from tidegate.metrics.cuts import Cut
 from tidegate.metrics.data import Groups, Predictions
+from tidegate.tables import Column
 
 pytestmark = pytest.mark.statistical
 CUT = 0.3
@@ -133,3 +135,64 @@ def test_intervals_that_ignore_clusters_do_not_cover(large: Models) -> None:
     )
     for name in NAMES:
         assert blind[name][0] < 0.75 * runs < found[name][0]
+
+
+def chosen(rng: np.random.Generator, clusters: int, shares: tuple[float, ...]) -> list[Predictions]:
+    """In each cluster one row of either group, of which one is chosen at the cost of the other."""
+    rows = 2 * clusters
+    codes = np.tile(np.array([0, 1], dtype=np.int32), clusters)
+    columns = {("g", "category"): Column("g", "category", codes, ("a", "b"))}
+    cluster = np.repeat(np.arange(clusters, dtype=np.int32), 2)
+    models = []
+    for share in shares:
+        first = rng.random(clusters) < share
+        said = np.column_stack([first, ~first]).ravel().astype(np.int32)
+        label = np.zeros(rows, dtype=np.int32)
+        models.append(Predictions("binary", rows, ("0", "1"), label, said, cluster=cluster, columns=columns))
+    return models
+
+
+def alike(rng: np.random.Generator, clusters: int, shares: tuple[float, ...]) -> list[Predictions]:
+    """In each cluster five rows of either group, which mostly have the same answer; shares are of the first group."""
+    codes = np.tile(np.repeat(np.array([0, 1], dtype=np.int32), 5), clusters)
+    columns = {("g", "category"): Column("g", "category", codes, ("a", "b"))}
+    cluster = np.repeat(np.arange(clusters, dtype=np.int32), 10)
+    models = []
+    for share in shares:
+        latent = np.sqrt(0.8) * rng.normal(size=clusters)[cluster] + np.sqrt(0.2) * rng.normal(
+            size=len(codes)
+        )
+        said = (special.ndtr(latent) < np.where(codes == 0, share, 1 - share)).astype(np.int32)
+        label = np.zeros(len(codes), dtype=np.int32)
+        models.append(
+            Predictions("binary", len(codes), ("0", "1"), label, said, cluster=cluster, columns=columns)
+        )
+    return models
+
+
+@pytest.mark.parametrize("make", [chosen, alike])
+@pytest.mark.parametrize("kind", ["difference", "ratio"])
+@pytest.mark.parametrize("clusters", [30, 80])
+def test_gaps_of_groups_that_share_clusters_cover(
+    make: Callable[[np.random.Generator, int, tuple[float, ...]], list[Predictions]], kind: str, clusters: int
+) -> None:
+    rng, runs, shares = np.random.default_rng(4), repetitions(400, 4_000), (0.65, 0.7)
+    metric, options = METRICS[f"demographic_parity_{kind}"], {"by": (Cut("g"),), "min_rows": None}
+    one, other = (2 * p - 1 if kind == "difference" else (1 - p) / p for p in shares)
+    alone = together = 0
+    widths = []
+    for _ in range(runs):
+        a, b = make(rng, clusters, shares)
+        groups = Groups.everything(a.rows)
+        found = dependent.estimate(metric, a, groups, options, 0.95)[0].interval
+        change = dependent.compare(metric, a, b, groups, options, 0.95)[0].interval
+        assert found is not None
+        assert change is not None
+        alone += found.low <= one <= found.high
+        together += change.low <= metric.sign * (one - other) <= change.high
+        widths.append(found.high - found.low)
+    assert_at_least(alone, runs, 0.945)
+    assert_at_least(together, runs, 0.945)
+    if make is alike and kind == "difference" and clusters == 80:
+        # As groups rise and fall together their difference is known better than either of them.
+        assert np.mean(widths) < 2 * 1.96 * np.sqrt(2 * 0.65 * 0.35 / clusters)

@@ -10,7 +10,7 @@ from tidegate.stats.results import Linearised
 from tidegate.stats.simultaneous import against_best, joint_of_rows, pairwise, rank_ranges
 
 pytestmark = pytest.mark.statistical
-RUNS = {2: (300, 10_000), 3: (100, 4_000), 5: (60, 4_000), 20: (12, 2_000)}
+RUNS = {2: (120, 10_000), 3: (40, 4_000), 5: (24, 4_000), 20: (6, 2_000)}
 
 
 def right(rng, n, truth):
@@ -108,6 +108,7 @@ def test_no_single_best_is_named_among_equals(case, truth):
             clusters=clusters,
             weights=None,
             production="m0",
+            shown={},
         )
         assert found.best is not None
         named += len(found.best.may_be_best) == 1
@@ -115,7 +116,7 @@ def test_no_single_best_is_named_among_equals(case, truth):
 
 
 def test_a_model_that_is_clearly_best_is_named():
-    rng, runs, named = np.random.default_rng(4), repetitions(100, 1_000), 0
+    rng, runs, named = np.random.default_rng(4), repetitions(40, 1_000), 0
     for _ in range(runs):
         values, influence, _ = observed("right", rng, [0.75, 0.75, 0.75, 0.85])
         found = against_best(joint_of_rows(values, influence), confidence=0.95)

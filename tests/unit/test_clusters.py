@@ -13,9 +13,11 @@ from tidegate.errors import DataError
 from tidegate.metrics import dependent, find
 from tidegate.metrics.base import ALL_TASKS, Estimate, Paired
 from tidegate.metrics.data import Groups, Predictions
+from tidegate.stats import cluster_sums
 from tidegate.stats.auc import linearised_auc
 from tidegate.stats.bootstrap import cluster_bootstrap_paired, cluster_interval, row_bootstrap_paired
 from tidegate.stats.calibration import reliability_table
+from tidegate.stats.cluster_sums import ClusterSums, joint_covariance
 from tidegate.stats.clustered import design_effect, spread, spreads
 from tidegate.stats.clustered_intervals import quantile_interval, share_interval
 from tidegate.stats.intervals import clopper_pearson
@@ -200,6 +202,44 @@ def test_bootstrap_of_rows_by_themselves_is_that_of_rows() -> None:
     several = np.repeat(np.arange(300), 6)
     same = cluster_bootstrap_paired(lambda w: mean(w[:, ::6]), several, np.ones(1800), confidence=0.95)
     assert same.standard_error == pytest.approx(rows.standard_error, rel=0.1)
+
+
+def test_groups_that_share_clusters_have_the_jackknifes_covariance() -> None:
+    rng = RNG(11)
+    n, clusters = 360, 15
+    cluster, group = rng.integers(0, clusters, n), rng.integers(0, 3, n)
+    x = rng.normal(size=(2, n)) + rng.normal(size=(2, clusters))[:, cluster] * np.array([1, -1, 0.5])[group]
+    weight = rng.uniform(0.5, 2, n)
+
+    def means(kept: np.ndarray) -> np.ndarray:
+        return np.array(
+            [
+                [np.average(each[kept & (group == g)], weights=weight[kept & (group == g)]) for g in range(3)]
+                for each in x
+            ]
+        )
+
+    whole = means(np.ones(n, dtype=bool))
+    left_out = np.array([means(cluster != c) for c in range(clusters)]) - whole
+    expected = (clusters - 1) / clusters * np.einsum("cfg,chk->fghk", left_out, left_out)
+    figures = [
+        ClusterSums.of(each - mean[group], weight, cluster, group, 3, None).moves
+        for each, mean in zip(x, whole, strict=True)
+    ]
+    found = joint_covariance(figures, 0, 3)
+
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-15)
+    np.testing.assert_allclose(joint_covariance(figures, 1, 2), expected[:, 1:, :, 1:], rtol=1e-9, atol=1e-15)
+    assert expected[0, 0, 0, 1] < 0 < expected[0, 0, 0, 2]
+
+
+def test_covariances_are_added_up_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = RNG(12)
+    group, cluster, x = rng.integers(0, 3, 500), rng.integers(0, 90, 500), rng.normal(size=500)
+    moves = ClusterSums.of(x, np.ones(500), cluster, group, 3, None).moves
+    whole = joint_covariance([moves], 0, 3)
+    monkeypatch.setattr(cluster_sums, "_VALUES_AT_ONCE", 30)
+    np.testing.assert_allclose(joint_covariance([moves], 0, 3), whole, rtol=1e-12)
 
 
 def test_bootstrap_of_one_cluster_knows_nothing() -> None:

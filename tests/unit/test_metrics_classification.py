@@ -11,6 +11,7 @@ from sklearn import metrics as sk
 
 from tidegate.errors import ConfigError
 from tidegate.metrics import METRICS, Estimate, find
+from tidegate.metrics.cells import CellMetric
 from tidegate.metrics.data import Groups, Predictions
 from tidegate.stats.intervals import clopper_pearson
 
@@ -278,3 +279,26 @@ def test_errors_of_exactly_one_are_no_shares() -> None:
     (found,) = METRICS["mean_absolute_error"].estimate(data, Groups.everything(6), {}, 0.95)
     assert found.interval is not None
     assert found.interval.high > 1
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("accuracy", {}, [1, 0, 0, 1, 0]),
+        ("recall", {"class": "b"}, [math.nan, 0, math.nan, 1, math.nan]),
+        ("precision", {"class": "b"}, [math.nan, math.nan, 0, 1, math.nan]),
+    ],
+)
+def test_the_rows_that_a_share_stands_on(name: str, options: dict[str, str], expected: list[float]) -> None:
+    label, said = (np.array(each, dtype=np.int32) for each in ([0, 1, 0, 1, 2], [0, 0, 1, 1, 0]))
+    data = Predictions("multiclass", 5, ("a", "b", "c"), label, said, weight=np.array([1.0, 2, 0, 1, 1]))
+    metric = METRICS[name]
+    assert isinstance(metric, CellMetric)
+    assert metric.hits(data, options) == pytest.approx(expected, nan_ok=True)
+
+
+def test_what_is_no_share_has_no_hits() -> None:
+    metric = METRICS["f1"]
+    assert isinstance(metric, CellMetric)
+    with pytest.raises(LookupError, match="f1 is no share"):
+        metric.hits(Predictions("binary", 0, ("0", "1")), {})

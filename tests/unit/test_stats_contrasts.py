@@ -13,12 +13,12 @@ from fairlearn.metrics import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import optimize
+from scipy import optimize, special
 from sklearn.metrics import mean_absolute_error, precision_score
 
 from tidegate.stats.contrasts import Estimates, Gap, largest_difference, means, shares, smallest_ratio
 from tidegate.stats.intervals import clopper_pearson, mean_t, mover_difference, wilson
-from tidegate.stats.results import Interval
+from tidegate.stats.results import Interval, Intervals
 
 
 def wilson_shares(successes, trials):
@@ -123,6 +123,55 @@ def test_ratio_of_two_groups_is_where_mover_of_the_linear_combination_crosses_ze
     # One pair has both orders, so equal groups take the smaller of the two lower limits.
     assert found.interval.low == pytest.approx(min(reaches("low"), 1 / reaches("high")), rel=1e-9)
     assert found.interval.high == pytest.approx(min(reaches("high"), 1.0), rel=1e-9)
+
+
+@pytest.mark.parametrize("r", [-1.0, -0.4, 0.7, 1.0])
+def test_two_correlated_groups_have_the_interval_of_their_difference(r):
+    values, error = np.array([0.2, 0.7]), np.array([0.03, 0.05])
+    matrix = np.array([[1, r], [r, 1]])
+
+    def limits(confidence):
+        half = special.ndtri((1 + confidence) / 2) * error
+        return Intervals(values - half, values + half)
+
+    found = largest_difference(Estimates(values, limits, lambda: matrix), confidence=0.95)
+    half = special.ndtri(0.975) * math.sqrt(error @ matrix @ error - 4 * r * error[0] * error[1])
+    assert (found.interval.low, found.interval.high) == pytest.approx((0.5 - half, 0.5 + half), rel=1e-9)
+
+
+@pytest.mark.parametrize("r", [-1.0, -0.3, 0.6, 0.99])
+@pytest.mark.parametrize(("x", "n"), [((40, 18), (100, 60)), ((5, 30), (90, 80)), ((3, 2), (90, 10))])
+def test_a_ratio_of_correlated_groups_is_where_their_difference_crosses_zero(r, x, n):
+    pairs = sorted(zip(x, n, strict=True), key=lambda pair: pair[0] / pair[1])
+    low, high = ((a / b, wilson(a, b, confidence=0.95)) for a, b in pairs)
+    matrix = np.array([[1, r], [r, 1]])
+    estimates = Estimates(wilson_shares(x, n).values, wilson_shares(x, n).limits, lambda: matrix)
+
+    def reaches(one, other):
+        def excess(ratio):
+            below, above = one[0] - one[1].low, ratio * (other[1].high - other[0])
+            half = math.sqrt(max(below**2 + above**2 - 2 * r * below * above, 0.0))
+            return one[0] - ratio * other[0] - half
+
+        return optimize.brentq(excess, 1e-9, one[0] / other[0], xtol=1e-14)
+
+    found = smallest_ratio(estimates, confidence=0.95)
+    both = reaches(low, high), reaches(high, low)
+    assert found.interval.low == pytest.approx(min(both), rel=1e-9)
+    assert found.interval.high == pytest.approx(min(1 / both[1], 1.0) if both[1] > both[0] else 1.0, rel=1e-9)
+
+
+def test_groups_without_bounds_stay_so_however_they_are_correlated():
+    values = np.array([0.2, 0.7, 0.5])
+
+    def limits(confidence):
+        return Intervals(np.array([-np.inf, 0.6, 0.4]), np.array([np.inf, 0.8, 0.6]))
+
+    for r in (-1.0, 0.0):
+        matrix = np.where(np.eye(3) > 0, 1.0, r)
+        found = largest_difference(Estimates(values, limits, lambda matrix=matrix: matrix), confidence=0.95)
+        assert found.interval.high == math.inf
+        assert 0 <= found.interval.low <= 0.2
 
 
 def test_groups_without_a_value_are_left_out():

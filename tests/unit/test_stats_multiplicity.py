@@ -38,6 +38,11 @@ def test_the_example_of_benjamini_and_hochberg():
     assert (benjamini_hochberg(p) <= 0.05).sum() == 4
 
 
+def test_tests_without_a_p_value_count_as_having_one():
+    p = [0.001, 0.02, 0.03]
+    np.testing.assert_allclose(benjamini_hochberg(p, tests=10), benjamini_hochberg([*p, *[1.0] * 7])[:3])
+
+
 def test_an_empty_family_stays_empty():
     assert holm([]).size == benjamini_hochberg([]).size == 0
 

@@ -28,6 +28,27 @@ def test_two_groups_far_apart_have_walds_interval_of_one_contrast():
     assert found.p_value == pytest.approx(2 * special.ndtr(-0.2 / (half / special.ndtri(0.975))), rel=1e-9)
 
 
+@pytest.mark.parametrize("shared", [-0.8, 0.5])
+def test_groups_that_move_together_have_the_variance_of_the_contrast(shared):
+    first, second = [0.2, 0.7], [0.3, 0.6]
+    # Of one model the two groups, of one group the two models, and what is left of both.
+    of_groups, of_models = np.array([[1, shared], [shared, 1]]), np.array([[1, 0.5], [0.5, 1]])
+    covariance = 0.02**2 * np.einsum("mn,gh->mngh", of_models, of_groups)
+    found = compared(TwoModels(np.array([first]), np.array([second]), covariance))
+    half = special.ndtri(0.975) * 0.02 * math.sqrt(2 * (1 - 0.5) * 2 * (1 - shared))
+    assert (found.low, found.high) == pytest.approx((0.2 - half, 0.2 + half), rel=1e-12)
+
+
+def test_figures_that_move_together_have_the_variance_of_the_contrast():
+    groups = two_models([[0.1, 0.9], [0.5, 0.5]], [[0.4, 0.5], [0.1, 0.8]], correlation=0)
+    apart = compared(groups)
+    # The worst figure of the one model and that of the other share what moves them.
+    covariance = groups.covariance.copy()
+    covariance[0, 1, [0, 1], [2, 3]] = covariance[1, 0, [2, 3], [0, 1]] = 0.9 * 0.02**2
+    together = compared(TwoModels(groups.first, groups.second, covariance))
+    assert together.high - together.low == pytest.approx(math.sqrt(0.1) * (apart.high - apart.low), rel=1e-9)
+
+
 def test_few_rows_have_students_quantile():
     wide, narrow = (compared(two_models([0.2, 0.7], [0.3, 0.6], freedom=f)) for f in (4, math.inf))
     ratio = special.stdtrit(4, 0.975) / special.ndtri(0.975)
