@@ -93,13 +93,14 @@ def budget(
         left=left,
         known=known,
         exhausted=exhausted,
-        error_per_decision=_divided(1 - confidence, reuse),
+        error_per_decision=divided(1 - confidence, reuse),
         ledger="none" if ledger is None else "history",
         detail="; ".join(part for part in (detail, _cost(reuse, confidence)) if part),
     )
 
 
-def _divided(error: float, reuse: Reuse) -> float:
+def divided(error: float, reuse: Reuse) -> float:
+    """What each use of a set gets of the error of all."""
     return math.ldexp(error, -reuse.horizon) if reuse.adaptivity == "full" else error / reuse.horizon
 
 

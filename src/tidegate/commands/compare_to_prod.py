@@ -18,7 +18,7 @@ from tidegate.commands.comparison_inputs import (
     open_candidates,
     serving_version,
 )
-from tidegate.commands.evaluation import read_for
+from tidegate.commands.evaluation import features_of, read_for
 from tidegate.comparison import ComparisonResult, EvaluationSet, compare
 from tidegate.config import Compare
 from tidegate.documents import Document, make_document
@@ -79,7 +79,7 @@ def _document(invocation: Invocation, config: Compare, inputs: Inputs) -> Docume
         config,
         budget=tightest,
     )
-    warnings = [*inputs.warnings, *invocation.cannot_vouch(), *unread, *result.warnings]
+    warnings = [*inputs.warnings, *unread, *result.warnings]
     if drift is not None and drift["differs"]:
         warnings.append(drift["sentence"])
     return make_document(
@@ -144,7 +144,8 @@ def _evaluation(
             candidates={name: _weighted(data, weights) for name, data in evaluation.candidates.items()},
         )
     if config.segments is not None:
-        names = _features(invocation, each.features, config.segments.columns)
+        names = config.segments.columns or features_of(invocation, each.features)
+        each.features.require(names)
         columns = tuple(_read(each.features, names, each.rows).values())
         evaluation = replace(evaluation, features=columns, keys=each.keys)
     return replace(evaluation, names=each.names) if config.flipped_rows else evaluation
@@ -152,17 +153,6 @@ def _evaluation(
 
 def _weighted(data: Predictions, weights: np.ndarray) -> Predictions:
     return replace(data, weight=weights if data.weight is None else data.weight * weights)
-
-
-def _features(invocation: Invocation, table: Table, chosen: Sequence[str] | None) -> list[str]:
-    """The columns that are listed, else those that the drift report watches."""
-    model = invocation.model
-    if chosen is not None:
-        table.require(chosen)
-        return list(chosen)
-    if model.drift.features is not None:
-        return [name for name in model.drift.features if name in table.schema]
-    return [name for name in table.schema if name not in model.columns.named()]
 
 
 def _read(table: Table, names: Sequence[str], rows: np.ndarray | None = None) -> dict[str, Column]:
@@ -178,7 +168,7 @@ def _golden_drift(
     if config.reference is None or golden is None:
         return None, {}
     reference = invocation.open(config.reference)
-    names = [name for name in _features(invocation, golden.features, None) if name in reference.schema]
+    names = [name for name in features_of(invocation, golden.features) if name in reference.schema]
     if not names:
         raise ConfigError(
             f"`compare.reference:` {config.reference} shares no feature with {golden.features.path}: give rows with the"
@@ -248,7 +238,7 @@ def _identities(
     if any(each.exhausted for each in budgets):
         return
     for each in sets:
-        # The identity of rows that the config does not name takes a pass over them.
+        # It takes a pass over the rows, which are not worth it where no set has a name to be counted by.
         if config.reuse is not None or invocation.model.golden is not None:
             yield {
                 "set": each.name,

@@ -11,6 +11,7 @@ from tidegate.commands.joining import Join, SetInput, SetTables, join_set
 from tidegate.commands.judges import own_judge
 from tidegate.commands.predicted import evaluation_sets, predicted, reads_latency, serving_model
 from tidegate.commands.unseen import TrainedModel, require_unseen, unchecked
+from tidegate.comparison import PRODUCTION
 from tidegate.config import Compare
 from tidegate.errors import ConfigError, UsageError
 from tidegate.registry import Version, artifact_files, artifacts_digest
@@ -98,7 +99,7 @@ def open_candidates(invocation: Invocation, specs: Sequence[str]) -> dict[str, T
         name, path = _named(spec)
         if not name or not path:
             raise UsageError(f"--candidate {spec!r}: give FILE or NAME=FILE")
-        if name == "production":
+        if name == PRODUCTION:
             raise UsageError(
                 f"--candidate {spec!r}: 'production' is what candidates are held to; give it another name, as in"
                 " --candidate mine=FILE"

@@ -113,6 +113,14 @@ def checked_out(repository: Repository, version: Version, path: str) -> Iterator
         yield folder
 
 
+def features_of(invocation: Invocation, table: Table) -> list[str]:
+    """The features of a table: those that the drift report watches, else the columns that have no part of their own."""
+    model = invocation.model
+    if model.drift.features is not None:
+        return [name for name in model.drift.features if name in table.schema]
+    return [name for name in table.schema if name not in model.columns.named()]
+
+
 def read_for(
     invocation: Invocation, table: Table, uses: Sequence[MetricUse], more: Collection[Part] = ()
 ) -> Predictions:

@@ -12,6 +12,7 @@ from typing import Any
 from tidegate import data_quality
 from tidegate.behaviour import reads
 from tidegate.commands.base import Invocation
+from tidegate.commands.evaluation import features_of
 from tidegate.config import Check, CommandCheck, GateItem, MustPass, SchemaCheck
 from tidegate.documents import is_number
 from tidegate.errors import ConfigError, DataError, TidegateError, UserCommandError
@@ -117,11 +118,9 @@ def _needed(invocation: Invocation, items: Sequence[GateItem], table: Table) -> 
 
 
 def _features(invocation: Invocation, table: Table) -> list[str]:
-    """The columns that have no part of their own."""
-    model = invocation.model
-    if model.drift.features is not None:
-        return [name for name in model.drift.features if name in table.schema]
-    return [name for name in table.schema if name not in model.columns.named()][:MAX_FEATURES]
+    """The features, of columns that nobody listed the first few hundred."""
+    found = features_of(invocation, table)
+    return found if invocation.model.drift.features is not None else found[:MAX_FEATURES]
 
 
 def _with_values(invocation: Invocation, item: GateItem) -> GateItem:

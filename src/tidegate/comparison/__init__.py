@@ -32,7 +32,7 @@ from tidegate.config import Compare, Guardrail, Primary, Segments, SliceSpec
 from tidegate.errors import ConfigError
 from tidegate.flips import flipped
 from tidegate.gate import in_classes
-from tidegate.ledger import Budget
+from tidegate.ledger import Budget, divided
 from tidegate.metrics import METRICS, dependent, far_out
 from tidegate.metrics.base import Metric, Options, Paired, or_none
 from tidegate.metrics.data import Groups, Predictions
@@ -42,9 +42,10 @@ from tidegate.stats.results import Linearised
 from tidegate.wording import name_slice, number, plural
 
 PRODUCTION = "production"
-"""What production is called in the ranking."""
+"""What production is called in the ranking, and no candidate may be."""
 
 __all__ = [
+    "PRODUCTION",
     "CandidateDecision",
     "Comparison",
     "ComparisonResult",
@@ -123,9 +124,8 @@ def error_of_one(config: Compare, candidates: int) -> float:
     allowed = 1 - config.confidence
     if config.reuse is None:
         return allowed / candidates
-    if config.reuse.adaptivity == "none":
-        return allowed / max(candidates, config.reuse.horizon)
-    return allowed / candidates / 2.0**config.reuse.horizon
+    of_use = divided(allowed, config.reuse)
+    return min(allowed / candidates, of_use) if config.reuse.adaptivity == "none" else of_use / candidates
 
 
 def _level(error: float) -> float:
