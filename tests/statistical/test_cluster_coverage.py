@@ -50,7 +50,7 @@ def draw(rng: np.random.Generator, clusters: int, kind: str, likeness: float) ->
         Predictions("regression", rows, label=truth, prediction=each, cluster=cluster) for each in said
     )
     classes = classifier(said[0]), classifier(said[1])
-    return {name: (numbers if name.startswith("root") else classes) for name in NAMES}  # type: ignore[misc]
+    return {name: (numbers if name.startswith("root") else classes) for name in NAMES}
 
 
 def tilted(models: Models, rng: np.random.Generator) -> Models:

@@ -64,6 +64,11 @@ class CellMetric(Searchable, Metric):
         good, bad = hits == 1, hits == 0
         return ShareScan(good, bad) if self.sign > 0 else ShareScan(bad, good)
 
+    @property
+    def is_paired_share(self) -> bool:
+        """Whether it is a share of the same rows whatever the model says."""
+        return self.proportion is not None and self.given_label
+
     def hits(self, data: Predictions, options: Options) -> FloatArray:
         """Whether each row is one of the share that the metric is, shape (n,); NaN where it does not stand on the row.
 
@@ -176,7 +181,7 @@ class CellMetric(Searchable, Metric):
                 return Paired(or_none(a), or_none(b), support, problem=problem)
             result = (
                 self._paired_share(joint, support, confidence, same=same)
-                if self.proportion is not None and self.given_label
+                if self.is_paired_share
                 else self._bootstrap(joint, confidence, same=same)
             )
         return oriented(result, self.sign, a, b, support)

@@ -10,14 +10,14 @@ from dataclasses import replace
 import numpy as np
 
 from tidegate.metrics.base import EMPTY_SLICE, Estimate, Metric, Options, Paired
+from tidegate.metrics.cells import not_narrower
 from tidegate.metrics.data import Groups, Predictions
 from tidegate.metrics.gaps import GroupGap
 from tidegate.metrics.quantiles import RowQuantile
 from tidegate.metrics.queries import QueryMean, explained
 from tidegate.metrics.robust import Pair, Rows, agree, goes_its_own_way, method_in_words
 from tidegate.metrics.rows import RowMean
-from tidegate.stats.intervals import t_p_value, t_quantile
-from tidegate.stats.results import Interval
+from tidegate.stats.results import Interval, PairedResult
 
 
 def estimate(
@@ -161,15 +161,14 @@ def _opened(answer: Paired, largest: float | None, confidence: float) -> Paired:
         return replace(
             answer, interval=Interval(-math.inf, math.inf), p_value=1.0, p_better=0.5, standard_error=math.inf
         )
-    z = t_quantile(confidence, math.inf)
-    error, half = z * most / units, z * z * most / units
-    p_value = t_p_value(delta / error, math.inf)
+    certain = PairedResult(delta, delta, delta, 1.0, 0.0, answer.method, answer.rows)
+    result = not_narrower(certain, most / units, confidence)
     return replace(
         answer,
-        interval=Interval(delta - half, delta + half),
-        p_value=p_value,
-        p_better=1 - p_value / 2 if delta > 0 else p_value / 2,
-        standard_error=error,
+        interval=Interval(result.low, result.high),
+        p_value=result.p_value,
+        p_better=result.p_better,
+        standard_error=result.standard_error,
     )
 
 

@@ -143,9 +143,9 @@ def _by_row(
 ) -> _ByRow | None:
     """None for a metric that is no mean over rows, or one whose limits are not known."""
     if isinstance(metric, CellMetric):
-        if metric.proportion is None or not metric.given_label:
+        if not metric.is_paired_share:
             return None
-        a, b = (_hits(metric, data) for data in (candidate, production))
+        a, b = (metric.hits(data, options) for data in (candidate, production))
         extent: tuple[float, float] | None = (0.0, 1.0)
         shares = True
     elif isinstance(metric, RowMean) and type(metric).compare is RowMean.compare:
@@ -158,18 +158,6 @@ def _by_row(
     if extent is None:
         return None
     return _ByRow(metric, a, b, extent, shares, candidate.cluster, candidate.weight)
-
-
-def _hits(metric: CellMetric, data: Predictions) -> np.ndarray:
-    """1 for a success, 0 for none, NaN for rows that the metric does not stand on."""
-    if metric.proportion is None:
-        raise LookupError("a share needs a proportion")
-    k = len(data.classes)
-    # Whether a cell counts, and as a success, depends on label and prediction alone: ask for each pair once.
-    each = np.eye(k * k).reshape(k * k, k, k)
-    of_cell = np.where(metric.support(each) > 0, metric.proportion(each), np.nan)
-    found: np.ndarray = of_cell[needed(data.label).astype(np.int64) * k + needed(data.prediction)]
-    return found
 
 
 def _extent(metric: RowMean, data: Predictions, options: Options) -> tuple[float, float] | None:

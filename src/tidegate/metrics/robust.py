@@ -233,11 +233,9 @@ class Pair:
         if self.same:
             return identical(rows, method)
         result = paired_difference(a.value - b.value, of, rows, confidence=confidence, method=method)
-        inside = Rows(self.metric, self.production, self.options).strata(b) >= 0
-        outcomes = paired_outcomes(self.metric, self.production, a, b, inside)
+        outcomes = paired_outcomes(self.metric, self.candidate, self.production, self.options)
         if outcomes is not None and of.differing:
-            weight = row_weights(self.production)[inside]
-            result = no_surer_than_score(result, outcomes, weight, of, confidence)
+            result = no_surer_than_score(result, outcomes, of, confidence)
         z = t_quantile(confidence, math.inf)
         extent = Rows(self.metric, self.production, self.options).extent
         if not math.isfinite(of.variance) or of.differing >= z * z:

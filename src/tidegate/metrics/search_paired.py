@@ -91,7 +91,7 @@ class Halves:
 def by_rows(metric: Metric) -> bool:
     """Whether it is a mean over rows that both models share, so that segments can be searched for by it."""
     if isinstance(metric, CellMetric):
-        return metric.proportion is not None and metric.given_label
+        return metric.is_paired_share
     return isinstance(metric, RowMean)
 
 

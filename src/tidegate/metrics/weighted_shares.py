@@ -5,45 +5,47 @@ on the weights of those few. A score interval (Tango 1998) takes the spread from
 """
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from tidegate.metrics.base import Metric, Options
 from tidegate.metrics.cells import CellMetric, row_weights
 from tidegate.metrics.data import Predictions
+from tidegate.metrics.rows import RowMean
 from tidegate.stats.clustered import Spread, effective_rows
 from tidegate.stats.intervals import t_p_value, t_quantile
 from tidegate.stats.paired import tango_interval
-from tidegate.stats.results import Linearised, PairedResult
+from tidegate.stats.results import PairedResult
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """Of the rows that count, which only the first model (1) or only the second (-1) has right, with their weights."""
+
+    values: np.ndarray
+    weight: np.ndarray
 
 
 def paired_outcomes(
-    metric: object, data: Predictions, a: Linearised, b: Linearised, counted: np.ndarray
-) -> np.ndarray | None:
-    """Which rows only the first model (1) or only the second (-1) has right, of those that count; None for no share.
-
-    Args:
-        metric: any; a share of rows that the label gives, or a mean of values, has outcomes.
-        data: the rows, with their weights.
-        a: of the first model.
-        b: of the second.
-        counted: mask of the rows that count.
-    """
-    if isinstance(metric, CellMetric) and not (metric.proportion is not None and metric.given_label):
+    metric: Metric, first: Predictions, second: Predictions, options: Options
+) -> Outcomes | None:
+    """What two models have right on the same rows; None for what is no share of rows."""
+    if isinstance(metric, CellMetric) and metric.is_paired_share:
+        a, b = (metric.hits(data, options) for data in (first, second))
+    elif isinstance(metric, RowMean):
+        a, b = (metric.values(data, options) for data in (first, second))
+    else:
         return None
-    weight = row_weights(data)
-    total = float(weight.sum())
-    if not counted.any() or total == 0:
+    counted = ~(np.isnan(a) | np.isnan(b))
+    won = (a - b)[counted]
+    if not len(won) or not np.isin(won, (-1, 0, 1)).all():
         return None
-    share = float(weight[counted].sum()) / total
-    # The influence of a row on a share is how far its outcome lies from it.
-    found = (a.influence - b.influence)[counted] * share + (a.value - b.value)
-    outcomes: np.ndarray = np.rint(found)
-    return outcomes if np.allclose(found, outcomes, atol=1e-6) and np.abs(outcomes).max() <= 1 else None
+    return Outcomes(won, row_weights(second)[counted])
 
 
 def no_surer_than_score(
-    result: PairedResult, outcomes: np.ndarray, weight: np.ndarray, of: Spread, confidence: float
+    result: PairedResult, outcomes: Outcomes, of: Spread, confidence: float
 ) -> PairedResult:
     """The result, on each side no narrower than Tango's interval for the rows that these are worth.
 
@@ -52,12 +54,11 @@ def no_surer_than_score(
     Args:
         result: by the influences.
         outcomes: of :func:`paired_outcomes`.
-        weight: of the same rows.
         of: the spread of the difference.
         confidence: of the two-sided interval.
     """
-    total = float(weight.sum())
-    won, lost = (float(weight[outcomes == sign].sum()) / total for sign in (1, -1))
+    weight = outcomes.weight
+    won, lost = (float(weight[outcomes.values == sign].sum() / weight.sum()) for sign in (1, -1))
     worth = effective_rows(weight)
     if of.variance > 0 and math.isfinite(of.variance):
         worth = min(worth, (won + lost - (won - lost) ** 2) / of.variance)
@@ -67,11 +68,7 @@ def no_surer_than_score(
     low, high = min(result.low, score.low), max(result.high, score.high)
     if (low, high) == (result.low, result.high):
         return result
-    error = max(
-        result.standard_error,
-        max(result.estimate - low, high - result.estimate) / t_quantile(confidence, math.inf),
-    )
-    p_value = (
-        max(result.p_value, t_p_value(result.estimate / error, math.inf)) if error > 0 else result.p_value
-    )
+    half = max(result.estimate - low, high - result.estimate)
+    error = max(result.standard_error, half / t_quantile(confidence, math.inf))
+    p_value = max(result.p_value, t_p_value(result.estimate / error, math.inf))
     return replace(result, low=low, high=high, standard_error=error, p_value=p_value)
