@@ -3,11 +3,9 @@
 import os
 import re
 import subprocess
-import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -183,12 +181,15 @@ class Repository:
         Raises:
             RepositoryError: the commit or the folder does not exist.
         """
-        archive = self.git_bytes(
-            "-c", "core.autocrlf=false", "-c", "core.eol=lf", "archive", "--format=tar", commit, "--", path
-        )
-        with TemporaryDirectory(prefix="tidegate-") as folder:
-            with tarfile.open(fileobj=BytesIO(archive)) as tar:
-                tar.extractall(folder, filter="data")
+        if not self.git_bytes("ls-tree", "-z", commit, "--", path):
+            raise RepositoryError(f"commit {commit[:12]} has no {path}")
+        with TemporaryDirectory(prefix="tidegate-") as folder, TemporaryDirectory(prefix="tidegate-") as work:
+            index = {"GIT_INDEX_FILE": str(Path(work) / "index")}
+            self.git("read-tree", commit, environment=index)
+            listed = self.git_bytes("ls-files", "-z", "--", path, environment=index)
+            settings = ("-c", "core.autocrlf=false", "-c", "core.eol=lf")
+            inside = f"--prefix={folder}{os.sep}"
+            self.git(*settings, "checkout-index", "-z", "--stdin", inside, data=listed, environment=index)
             yield Path(folder) / path
 
     def files(self, commit: str, folder: str) -> list[str]:

@@ -259,3 +259,27 @@ def test_a_shallow_clone_fetches_the_version(repository: Repository, tmp_path: P
 
     with checked_out(shallow, Version(1, old, digest, "now"), "model") as folder:
         assert (folder / "old.bin").exists()
+
+
+def test_a_folder_of_a_commit_has_its_bytes_and_its_links(repository: Repository) -> None:
+    root = repository.root
+    (root / "model" / "lines.txt").write_bytes(b"a\nb\n")
+    (root / "model" / "link").symlink_to("/etc/hostname")
+    run_git(root, "config", "core.autocrlf", "true")
+    run_git(root, "add", ".")
+    run_git(root, "commit", "-q", "-m", "second")
+    (root / "model" / "old.bin").write_bytes(b"changed since")
+
+    with repository.checkout(repository.head(), "model") as folder:
+        assert (folder / "old.bin").read_bytes() == b"old"
+        assert (folder / "größe x.bin").read_bytes() == b"kept"
+        assert (folder / "lines.txt").read_bytes() == b"a\nb\n"
+        assert not (folder.parent / "readme").exists()
+        with pytest.raises(RepositoryError, match="link"):
+            artifact_files(folder)
+    assert not folder.exists()
+    with (
+        pytest.raises(RepositoryError, match="has no elsewhere"),
+        repository.checkout(repository.head(), "elsewhere"),
+    ):
+        pass
