@@ -20,7 +20,7 @@ from tidegate.metrics.base import (
 )
 from tidegate.metrics.cells import oriented, row_weights
 from tidegate.metrics.data import Groups, Predictions
-from tidegate.metrics.pools import Pools, totals
+from tidegate.metrics.pools import Pools, totals, widened
 from tidegate.metrics.rows import SmoothMetric
 from tidegate.stats import calibration, cox
 from tidegate.stats.bootstrap import Statistic, row_bootstrap_paired, row_interval
@@ -37,11 +37,13 @@ class Binned(Metric):
         value: the figure of a table.
         of_sums: the same from rows, labels and scores summed by bin, each of shape (k, bins), to (k,).
         limits: its interval; None for a bootstrap of the rows.
+        excess: by how much chance makes a difference too large, from sums of rows, labels and scores by unit and bin.
     """
 
     value: Callable[[ReliabilityTable], float]
     of_sums: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
     limits: Callable[..., Interval] | None = None
+    excess: Callable[[np.ndarray, np.ndarray], Interval] | None = None
     defaults: Mapping[str, Any] = field(default_factory=lambda: {"bins": 15, "binning": "uniform"})
 
     def estimate(
@@ -113,6 +115,8 @@ class Binned(Metric):
     ) -> list[Paired]:
         """See :meth:`Metric.compare`; a bootstrap of the rows, each model on bins of its own.
 
+        What is never negative is too large by chance, more so for the better model: the interval has room for that.
+
         Those of a large table are drawn in pools: of its calibration errors all that counts are sums by bin.
         """
         a, b = _top(candidate), _top(production)
@@ -132,6 +136,9 @@ class Binned(Metric):
         result = row_bootstrap_paired(
             lambda weights: first(weights) - second(weights), pools.count, confidence=confidence
         )
+        if self.excess is not None:
+            sums = (self._sums(*model, options, pools) for model in ((right_a, score_a), (right_b, score_b)))
+            result = widened(result, self.excess(*sums))
         whole = np.ones((1, pools.count))
         return oriented(result, self.sign, float(first(whole)[0]), float(second(whole)[0]), rows)
 
@@ -145,11 +152,25 @@ class Binned(Metric):
         right, score = _top(data)
         return self._of_pools(right, score, options, pools) if len(right) else None
 
+    def excess_of_pools(
+        self, models: tuple[Predictions, Predictions], options: Options, pools: Pools
+    ) -> Interval | None:
+        """See :meth:`Overstated.excess_of_pools`."""
+        if self.excess is None:
+            return None
+        first, second = (self._sums(*_top(data), options, pools) for data in models)
+        return self.excess(first, second)
+
+    def _sums(self, right: np.ndarray, score: np.ndarray, options: Options, pools: Pools) -> np.ndarray:
+        """Rows, labels and scores summed by pool and bin of these rows, shape (3, pools, bins)."""
+        bins = int(options["bins"])
+        index = calibration.bin_index(score, bins=bins, binning=options["binning"])
+        return np.stack([pools.sums(values, index, bins) for values in (np.ones(len(right)), right, score)])
+
     def _of_pools(self, right: np.ndarray, score: np.ndarray, options: Options, pools: Pools) -> Statistic:
         """The figure as a function of the weights of pools, on the bins of these rows."""
         bins = int(options["bins"])
-        index = calibration.bin_index(score, bins=bins, binning=options["binning"])
-        sums = np.hstack([pools.sums(values, index, bins) for values in (np.ones(len(right)), right, score)])
+        sums = np.hstack([*self._sums(right, score, options, pools)])
 
         def statistic(weights: np.ndarray) -> np.ndarray:
             # Without its only row a table has no figure.
@@ -238,6 +259,14 @@ def _uncertainty(rows: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> np
     return overall * (1 - overall)
 
 
+def _reliability_excess(first: np.ndarray, second: np.ndarray) -> Interval:
+    return calibration.square_excess(*(np.stack((sums[0], sums[1] - sums[2])) for sums in (first, second)))
+
+
+def _resolution_excess(first: np.ndarray, second: np.ndarray) -> Interval:
+    return calibration.square_excess(first[:2], second[:2])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cox(SmoothMetric):
     """A coefficient of Cox's regression of the label on the logit of the score."""
@@ -265,6 +294,7 @@ METRICS: list[Metric] = [
         value=lambda table: table.expected_calibration_error,
         of_sums=_calibration_error,
         limits=calibration.calibration_error_interval,
+        excess=calibration.calibration_error_excess,
     ),
     Binned(
         name="brier_reliability",
@@ -274,6 +304,7 @@ METRICS: list[Metric] = [
         value=lambda table: calibration.brier_parts(table).reliability,
         of_sums=_reliability,
         limits=calibration.reliability_interval,
+        excess=_reliability_excess,
     ),
     Binned(
         name="brier_resolution",
@@ -283,6 +314,7 @@ METRICS: list[Metric] = [
         value=lambda table: calibration.brier_parts(table).resolution,
         of_sums=_resolution,
         limits=calibration.resolution_interval,
+        excess=_resolution_excess,
     ),
     Binned(
         name="brier_uncertainty",

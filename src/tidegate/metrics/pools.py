@@ -4,7 +4,8 @@ Sums over random pools of equal size vary as sums over the rows do, and a statis
 them: what is lost is what 20,000 pools do not know of a spread, half a percent of it.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -12,6 +13,8 @@ import numpy as np
 from tidegate.metrics.base import Options
 from tidegate.metrics.data import Predictions
 from tidegate.stats.bootstrap import SEED, Statistic
+from tidegate.stats.intervals import t_p_value
+from tidegate.stats.results import Interval, PairedResult
 
 POOLS = 20_000
 
@@ -73,6 +76,26 @@ def totals(weights: np.ndarray, sums: np.ndarray) -> np.ndarray:
     """
     added: np.ndarray = np.einsum("kp,pb->kb", weights, sums)
     return added
+
+
+def widened(result: PairedResult, excess: Interval) -> PairedResult:
+    """A difference that chance makes too large by something within bounds: its interval has room for all of them."""
+    if result.standard_error == 0 or not math.isfinite(result.standard_error):
+        return result
+    above, below = max(excess.high, 0.0), max(-excess.low, 0.0)
+    surely = max(abs(result.estimate) - (above if result.estimate > 0 else below), 0.0)
+    p_value = max(result.p_value, t_p_value(surely / result.standard_error, math.inf))
+    return replace(result, low=result.low - above, high=result.high + below, p_value=p_value)
+
+
+@runtime_checkable
+class Overstated(Protocol):
+    """A metric that chance makes larger, so that differences of it are too large or too small on average."""
+
+    def excess_of_pools(
+        self, models: tuple[Predictions, Predictions], options: Options, pools: Pools
+    ) -> Interval | None:
+        """Bounds of how much too large the difference is, the first less the second; None where it is not."""
 
 
 @runtime_checkable

@@ -4,7 +4,7 @@ import numpy as np
 
 from tidegate.metrics.base import Metric, Options
 from tidegate.metrics.data import Predictions
-from tidegate.metrics.pools import Pooled, Pools
+from tidegate.metrics.pools import Overstated, Pooled, Pools, widened
 from tidegate.metrics.resampled import Reweighted
 from tidegate.stats.bootstrap import Statistic, cluster_bootstrap_paired, cluster_interval
 from tidegate.stats.results import Interval, PairedResult
@@ -42,9 +42,13 @@ def resampled_difference(
 ) -> PairedResult:
     """Difference of two models, the first less the second; arguments as for :func:`resampled_interval`."""
     (first, second), codes, sizes = _on_units(metric, models, units, weight, options)
-    return cluster_bootstrap_paired(
+    found = cluster_bootstrap_paired(
         lambda weights: first(weights) - second(weights), codes, sizes, confidence=confidence
     )
+    if not isinstance(metric, Overstated):
+        return found
+    excess = metric.excess_of_pools(models, options, Pools.of_units(units, weight))
+    return found if excess is None else widened(found, excess)
 
 
 def of_weights(metric: Metric, data: Predictions, options: Options) -> Statistic | None:

@@ -161,6 +161,89 @@ def calibration_error_interval(table: ReliabilityTable, *, confidence: float) ->
     return Interval(min(max(value - excess, 0.0), value), max(min(high, 1.0), value))
 
 
+def calibration_error_excess(first: FloatArray, second: FloatArray) -> Interval:
+    """By how much the difference of two calibration errors, the first less the second, is too large on average.
+
+    Each error is too large by the sum over bins of ``E|gap + noise| - |gap|``: most where there is no gap, and hardly
+    at all where it is many standard errors wide. The true gaps are not known, so each is taken to be three standard
+    errors smaller than it is seen to be. Noise that both models share is in both errors: in no bin do their
+    excesses differ by more than their gaps do, plus what their standard errors differ by.
+
+    Args:
+        first: sums over independent units of the rows, the labels and the scores in each bin of that model, shape
+            (3, units, bins).
+        second: the same of the other model.
+
+    Returns:
+        Bounds of the average excess; both infinite for one unit.
+    """
+    (of_first, gaps_first, off_first), (of_second, gaps_second, off_second) = map(_gap_noise, (first, second))
+    units, rows = first.shape[1], float(first[0].sum())
+    if units < 2:
+        return Interval(-math.inf, math.inf)
+    apart = _spread(off_first - off_second) / rows
+    shared = (
+        np.abs(gaps_first - gaps_second)
+        + _SURE * apart
+        + math.sqrt(2 / math.pi) * np.abs(of_first - of_second)
+    )
+    most = [
+        np.minimum(_folded_excess(gaps, noise), shared).sum()
+        for gaps, noise in ((gaps_second, of_second), (gaps_first, of_first))
+    ]
+    return Interval(-float(most[0]), float(most[1]))
+
+
+def _gap_noise(sums: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Standard errors of the gaps, the gaps, both shape (bins,), and what they are sums of, (units, bins)."""
+    rows, labels, scores = sums
+    n, each = rows.sum(), labels - scores
+    inside = rows.sum(axis=0)
+    said = np.divide(scores.sum(axis=0), inside, out=np.zeros_like(inside), where=inside > 0)
+    # As for one model: where labels have not yet shown a rare surprise the scores say how large it would be.
+    noise = np.maximum(_spread(each), np.sqrt(inside * said * (1 - said)))
+    return noise / n, each.sum(axis=0) / n, each
+
+
+def _spread(each: FloatArray) -> FloatArray:
+    """Standard error of sums over independent units, shape (units, bins) to (bins,)."""
+    units = len(each)
+    deviations: FloatArray = np.sqrt(
+        ((each - each.mean(axis=0)) ** 2).sum(axis=0) * units / max(units - 1, 1)
+    )
+    return deviations
+
+
+def _folded_excess(gaps: FloatArray, noise: FloatArray) -> FloatArray:
+    """Mean of ``|gap + noise| - |gap|`` for normal noise (Leone, Nelson & Nottingham, 1961), of gaps seen with it."""
+    surely = np.maximum(np.abs(gaps) - _SURE * noise, 0.0)
+    ratio = np.divide(surely, noise, out=np.zeros_like(surely), where=noise > 0)
+    excess: FloatArray = noise * math.sqrt(2 / math.pi) * np.exp(-(ratio**2) / 2) - 2 * surely * special.ndtr(
+        -ratio
+    )
+    return excess
+
+
+def square_excess(first: FloatArray, second: FloatArray) -> Interval:
+    """As :func:`calibration_error_excess`, of means over bins of squared means: by the variance of those means.
+
+    Args:
+        first: sums over independent units of the rows and of what is squared, shape (2, units, bins).
+        second: the same of the other model.
+    """
+    if first.shape[1] < 2:
+        return Interval(-math.inf, math.inf)
+    each = [_variance_of_means(*sums) for sums in (first, second)]
+    return Interval(each[0] - each[1], each[0] - each[1])
+
+
+def _variance_of_means(rows: FloatArray, values: FloatArray) -> float:
+    inside = rows.sum(axis=0)
+    means = np.divide(values.sum(axis=0), inside, out=np.zeros_like(inside), where=inside > 0)
+    squares = _spread(values - rows * means) ** 2
+    return float(np.divide(squares, inside, out=np.zeros_like(inside), where=inside > 0).sum() / inside.sum())
+
+
 def brier_parts(table: ReliabilityTable) -> BrierParts:
     """Decompose the Brier score; all NaN without rows."""
     n = int(table.rows.sum())
