@@ -1,5 +1,6 @@
 """Did a categorical column change between two windows? Chi-squared and total variation from counts."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +25,22 @@ class Chi2Result:
     pooled_levels: int
 
 
-def homogeneity(counts_a: IntArray, counts_b: IntArray) -> Chi2Result:
+@dataclass(frozen=True, slots=True)
+class UnseenResult:
+    """Rows of one window whose level the other never had.
+
+    Attributes:
+        rows: how many.
+        expected: how many when nothing changed.
+        p_value: of as many rows or more, bounded from above.
+    """
+
+    rows: int
+    expected: float
+    p_value: float
+
+
+def homogeneity(counts_a: IntArray, counts_b: IntArray, *, design_effect: float = 1.0) -> Chi2Result:
     """Two-sample chi-squared test that both windows draw from the same shares (Pearson, 1911).
 
     Unlike a goodness-of-fit test it counts the noise of both windows. Levels expected less than five
@@ -35,6 +51,7 @@ def homogeneity(counts_a: IntArray, counts_b: IntArray) -> Chi2Result:
     Args:
         counts_a: shape (K,), rows of each level in one window.
         counts_b: shape (K,), in the other, same order of levels.
+        design_effect: by how much dependence enlarges the variance of shares, at least 1 (Rao & Scott, 1981).
 
     Raises:
         ValueError: when a window has no rows.
@@ -44,14 +61,18 @@ def homogeneity(counts_a: IntArray, counts_b: IntArray) -> Chi2Result:
     if not (n and m):
         raise ValueError("both windows need at least one row")
     both = a + b
-    rare = _rare(both, min(n, m) / (n + m))
+    rare = _rare(both, min(n, m) / (n + m) / design_effect)
     pooled_levels = int(np.count_nonzero(rare & (both > 0)))
     table = np.array([np.append(a[~rare], a[rare].sum()), np.append(b[~rare], b[rare].sum())])
     table = table[:, table.sum(axis=0) > 0]
     if table.shape[1] >= 2:
-        return _chi_squared(table, pooled_levels)
+        return _chi_squared(table, pooled_levels, design_effect)
     common = int(both.argmax())
-    p_value = _fisher(n - int(a[common]), n, m - int(b[common]), m)
+    # As many independent rows as those at hand are worth.
+    other, others, size, sizes = (
+        round(count / design_effect) for count in (n - a[common], m - b[common], n, m)
+    )
+    p_value = _fisher(other, size, others, sizes)
     return Chi2Result(0.0, 0, p_value, pooled_levels)
 
 
@@ -73,6 +94,52 @@ def total_variation_null(counts_a: IntArray, counts_b: IntArray) -> float:
     return float(deviation.sum()) * (1 / n + 1 / m) / 2
 
 
+def unseen(counts_a: IntArray, counts_b: IntArray) -> UnseenResult:
+    """Does b have more rows of levels that a never had than chance gives?
+
+    The windows' own missing mass (Good, 1953; Good & Toulmin, 1956), given how often each level occurs in both
+    together: a level of k rows has all of them in b with the chance of a hypergeometric draw. Those events are
+    negatively associated (Joag-Dev & Proschan, 1983), so that the bound of Chernoff (1952) for independent ones holds.
+
+    Args:
+        counts_a: shape (K,), rows of each level in the window that knows levels.
+        counts_b: shape (K,), in the window that may have others.
+    """
+    a, b = np.asarray(counts_a, dtype=np.int64), np.asarray(counts_b, dtype=np.int64)
+    rows = int(b[a == 0].sum())
+    sizes, levels = np.unique(a + b, return_counts=True)
+    n, m = float(a.sum()), float(b.sum())
+    inside = (sizes > 0) & (sizes <= m)
+    k, count = sizes[inside].astype(np.float64), levels[inside].astype(np.float64)
+    chance = np.exp(np.minimum(_log_choose(m, k) - _log_choose(n + m, k), 0.0))
+    expected = float((count * k) @ chance)
+    return UnseenResult(
+        rows, expected, _chernoff(rows, k, count, chance) if rows > expected * (1 + 1e-9) else 1.0
+    )
+
+
+def _chernoff(total: int, size: FloatArray, count: FloatArray, chance: FloatArray) -> float:
+    """Bound on the chance that a sum of ``count`` variables, each ``size`` with ``chance`` or 0, reaches a total."""
+    if total >= float(size @ count) and (chance >= 1).all():
+        return 1.0
+
+    def exponent(log_tilt: float) -> float:
+        tilt = math.exp(log_tilt)
+        # Written so that neither a large power overflows nor a small chance is lost.
+        moment = np.logaddexp(np.log1p(-np.minimum(chance, 1 - 1e-16)), np.log(chance + 1e-300) + tilt * size)
+        return float(count @ moment) - tilt * total
+
+    # A convex function of the tilt; its logarithm is searched by thirds.
+    low, high = math.log(1e-9), math.log(60.0)
+    for _ in range(80):
+        third = (high - low) / 3
+        if exponent(low + third) <= exponent(high - third):
+            high -= third
+        else:
+            low += third
+    return math.exp(min(exponent((low + high) / 2), 0.0))
+
+
 def _rare(both: IntArray, smaller_share: float) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Levels to pool; the pool itself takes the next rarest level until it is large enough."""
     expected = both * smaller_share
@@ -82,7 +149,7 @@ def _rare(both: IntArray, smaller_share: float) -> np.ndarray[tuple[int], np.dty
     return rare
 
 
-def _chi_squared(table: IntArray, pooled_levels: int) -> Chi2Result:
+def _chi_squared(table: IntArray, pooled_levels: int, design_effect: float) -> Chi2Result:
     rows, levels = table.sum(axis=1, keepdims=True), table.sum(axis=0, keepdims=True)
     expected = rows * levels / rows.sum()
     statistic = float(((table - expected) ** 2 / expected).sum())
@@ -91,7 +158,7 @@ def _chi_squared(table: IntArray, pooled_levels: int) -> Chi2Result:
     # Where windows differ in size a rare level's surprises are skewed, and Pearson's far tail is twice
     # too light at the levels that a correction for many columns asks for. The likelihood ratio
     # (Wilks, 1938) weighs them less, and both agree where counts are large.
-    p_value = float(special.chdtrc(df, min(statistic, likelihood_ratio)))
+    p_value = float(special.chdtrc(df, min(statistic, likelihood_ratio) / design_effect))
     return Chi2Result(statistic, df, p_value, pooled_levels)
 
 

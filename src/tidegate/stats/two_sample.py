@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from tidegate.stats.results import FloatArray, IntArray
+from tidegate.stats.results import BoolArray, FloatArray, IntArray
 
 EXACT_ROWS = 4_000
 """Rows of both samples together up to which the exact law is computed."""
@@ -37,11 +37,22 @@ class NumericChange:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """Two samples as cumulative counts at their pooled distinct values, ascending."""
+    """Two samples as cumulative counts at common ascending points, the last of which has all rows.
+
+    Attributes:
+        values: shape (k,), the points; where nothing else is said, the pooled distinct values.
+        x_upto, y_upto: shape (k,), rows at or below each point.
+        slack: shape (k,), by how much the difference of the two shares may be off where a count is interpolated;
+            None where all counts are known.
+        dense: shape (k - 1,), whether further values lie between a point and the next, so that the distance of the
+            two distribution functions moves from one height to the other instead of jumping; None: nowhere.
+    """
 
     values: FloatArray
     x_upto: IntArray
     y_upto: IntArray
+    slack: FloatArray | None = None
+    dense: BoolArray | None = None
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -70,9 +81,22 @@ def compare_numeric(
     x: NDArray[np.floating], y: NDArray[np.floating], *, assume_sorted: bool = False
 ) -> NumericChange:
     """Kolmogorov-Smirnov test, Wasserstein distance and its size by chance, from one merged pass."""
-    merged = merge(x, y) if assume_sorted else merge(np.sort(x), np.sort(y))
-    distance, null = _wasserstein(merged), _wasserstein_null(merged)
-    return NumericChange(_ks(merged), distance, null, corrected_effect(distance, null))
+    return compare_merged(merge(x, y) if assume_sorted else merge(np.sort(x), np.sort(y)))
+
+
+def compare_merged(merged: Merged, *, design_effect: float = 1.0) -> NumericChange:
+    """The same from cumulative counts at points, which may be few.
+
+    At fewer points the largest distance can only be smaller, so that its p-value stays on the safe side.
+
+    Args:
+        merged: both samples.
+        design_effect: by how much dependence enlarges the variance of shares, at least 1; as many times fewer
+            independent rows would say the same (Rao & Scott, 1981).
+    """
+    distance = _wasserstein(merged)
+    null = math.sqrt(design_effect) * _wasserstein_null(merged)
+    return NumericChange(_ks(merged, design_effect), distance, null, corrected_effect(distance, null))
 
 
 def ks(x: NDArray[np.floating], y: NDArray[np.floating], *, assume_sorted: bool = False) -> KsResult:
@@ -116,15 +140,17 @@ def corrected_effect(distance: float, null_distance: float) -> float:
     return math.sqrt(distance - null_distance) * math.sqrt(distance + null_distance)
 
 
-def _ks(merged: Merged) -> KsResult:
+def _ks(merged: Merged, design_effect: float = 1.0) -> KsResult:
     n, m = merged.sizes
-    # Integers, so that no rounding decides whether a path reaches the observed distance.
-    gaps = np.abs(merged.x_upto * m - merged.y_upto * n)
-    largest = int(gaps.max())
-    statistic = largest / (n * m)
-    p_value = float(special.kolmogorov(math.sqrt(n * m / (n + m)) * statistic))
+    gaps = np.abs(merged.x_upto / n - merged.y_upto / m)
+    if merged.slack is not None:
+        gaps = np.maximum(gaps - merged.slack, 0.0)
+    statistic = float(gaps.max())
+    p_value = float(special.kolmogorov(math.sqrt(n * m / (n + m) / design_effect) * statistic))
     # The limit law errs to the safe side, so that above a half nobody needs the exact one.
-    if p_value < 0.5 and n + m <= EXACT_ROWS:
+    if p_value < 0.5 and n + m <= EXACT_ROWS and design_effect == 1 and merged.slack is None:
+        # Integers, so that no rounding decides whether a path reaches the observed distance.
+        largest = int(np.abs(merged.x_upto * m - merged.y_upto * n).max())
         p_value = _ks_exact(n, m, largest, merged.x_upto + merged.y_upto)
     return KsResult(statistic, p_value)
 
@@ -187,4 +213,7 @@ def _wasserstein_null(merged: Merged) -> float:
 def _integral(merged: Merged, heights: FloatArray) -> float:
     # Halves, because the width of two finite values may exceed the largest number.
     widths = np.diff(merged.values / 2)
-    return 2 * float(widths @ heights[:-1])
+    level = heights[:-1]
+    if merged.dense is not None:
+        level = np.where(merged.dense, (level + heights[1:]) / 2, level)
+    return 2 * float(widths @ level)

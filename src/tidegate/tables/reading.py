@@ -49,6 +49,32 @@ class Reading(Source):
         self._rows = len(columns[asked[0]].values)
         return columns
 
+    def times(self, columns: Iterable[str]) -> list[str]:
+        """Those of the columns that hold times, by their type; of a CSV file, by what all their values are."""
+        names = list(columns)
+        self.require(names)
+        if self.format != "csv":
+            return [name for name in names if kind_of(base_type(self.schema[name])) == "time"]
+        # Whatever looks like no time in the first rows is none, and costs no pass over the others.
+        likely = [name for name in names if self._starts_with_times(name)]
+        if not likely:
+            return []
+        counts = ", ".join(
+            f"count({quote(name)}), count(TRY_CAST({quote(name)} AS TIMESTAMP))" for name in likely
+        )
+        row = self._query(f"SELECT {counts} FROM {self.source}").fetchone() or ()
+        return [name for i, name in enumerate(likely) if row[2 * i] and row[2 * i] == row[2 * i + 1]]
+
+    def _starts_with_times(self, name: str) -> bool:
+        column = quote(name)
+        first = f"(SELECT {column} AS v FROM {self.source} WHERE {column} IS NOT NULL LIMIT 20)"
+        # A year alone, or any other number, is no time.
+        found = self._one(
+            f"SELECT count(*) > 0 AND bool_and(TRY_CAST(v AS TIMESTAMP) IS NOT NULL"
+            f" AND TRY_CAST(v AS DOUBLE) IS NULL) FROM {first}"
+        )
+        return bool(found)
+
     def sample(self, columns: Iterable[str], limit: int) -> dict[str, Column]:
         """About `limit` rows spread evenly over the table by their position, or all; of a very wide table fewer.
 

@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Iterable
+from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 
@@ -122,6 +123,18 @@ class Source:
         for name in columns:
             if name not in self.schema:
                 raise DataError(f"{self.path} has no column {name!r}.{did_you_mean(name, self.schema)}")
+
+    def complete(self, columns: Iterable[str]) -> Self:
+        """The same table without the rows in which one of `columns` is missing."""
+        names = list(columns)
+        self.require(names)
+        if not names:
+            return self
+        kept = copy(self)
+        known = " AND ".join(f"{self._filled(name)} IS NOT NULL" for name in names)
+        kept.source = f"(SELECT * FROM {self.source} WHERE {known})"
+        kept._rows = None
+        return kept
 
     def scalar(self, expression: str) -> Any:
         """One value computed over the table; `expression` is SQL made by the caller."""

@@ -12,9 +12,10 @@ from tidegate.tables.quality import Quality
 from tidegate.tables.reading import Reading
 from tidegate.tables.rows import Rows
 from tidegate.tables.scan import SUFFIXES
+from tidegate.tables.vectors import Vectors
 
 
-class Table(Reading, Rows, Quality, Hashing, Export):
+class Table(Reading, Rows, Quality, Hashing, Export, Vectors):
     """A table on disk, opened but not read: each base answers questions of one sort about it."""
 
 
