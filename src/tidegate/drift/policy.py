@@ -1,31 +1,65 @@
-"""The trigger policy: conditions such as ``drift and new_rows >= 100000``, read by a small safe parser.
+"""The trigger policy's language: conditions such as ``drift and age > 30d``, read by a small safe parser.
 
 A fact that is not known (no labels yet, an estimate that was not made) is neither true nor false: Kleene's (1952)
 three-valued logic carries it through ``and``, ``or`` and ``not``, and a condition that stays unknown does not fire.
 """
 
-import ast
-import operator
-from collections.abc import Callable, Mapping
+import math
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NoReturn
 
+from tidegate.drift.expression import (
+    COMPARE,
+    NUMBERS,
+    YES_NO,
+    Compared,
+    Fact,
+    Joined,
+    Named,
+    Node,
+    Not,
+    names_in,
+    shown,
+    truth,
+)
 from tidegate.suggest import did_you_mean
 
-YES_NO = frozenset(
-    {"drift", "prediction_drift", "label_drift", "performance_drop", "estimated_drop", "data_quality"}
-)
-NUMBERS = frozenset({"drift.share", "new_rows", "new_labels"})
-Fact = bool | float | None
+__all__ = ["NUMBERS", "YES_NO", "Condition", "Fact", "parse_condition", "shown"]
 
+_FACTS = YES_NO | frozenset(NUMBERS)
 _MAX_LENGTH = 300
-_COMPARE: dict[type[ast.cmpop], Callable[[float, float], bool]] = {
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
+_MAX_DEPTH = 20
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800, "y": 31_536_000}
+_TIME = r"(\d+(?:\.\d+)?)\s*([smhdwy])"
+_TOKEN = re.compile(
+    rf"""\s*(?:
+      (?P<time>{_TIME}(?![\w.])|'\s*{_TIME}\s*'|"\s*{_TIME}\s*")
+    | (?P<number>(?:\d+(?:_\d+)*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]))
+    | (?P<word>[A-Za-z_][\w.]*)
+    | (?P<sign><=|>=|==|!=|<|>|[()])
+    | (?P<end>\Z)
+    )""",
+    re.ASCII | re.VERBOSE,
+)
+_INSTEAD = {
+    "=": "==",
+    "&": "and",
+    "&&": "and",
+    "AND": "and",
+    "|": "or",
+    "||": "or",
+    "OR": "or",
+    "!": "not",
+    "NOT": "not",
+    "≥": ">=",
+    "≤": "<=",
 }
+_GRAMMAR = (
+    ". Combine facts with and, or, not and comparisons, as in 'drift and new_rows >= 100000' or 'age > 30d'"
+)
+_LIKE = {"count": "10000", "share": "0.2", "time": "30d"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,101 +67,155 @@ class Condition:
     """A condition that has been checked and can be evaluated."""
 
     text: str
-    tree: ast.expr
+    tree: Node
 
     @property
     def facts(self) -> set[str]:
         """Names of the facts that it stands on."""
-        whole = {_dotted(node) for node in ast.walk(self.tree) if isinstance(node, ast.Attribute)}
-        parts = {node.value for node in ast.walk(self.tree) if isinstance(node, ast.Attribute)}
-        return whole | {
-            node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name) and node not in parts
-        }
+        return set(names_in(self.tree))
 
     def evaluate(self, facts: Mapping[str, Fact]) -> bool | None:
-        """True, False, or None when the facts at hand do not settle it."""
-        return _truth(self.tree, facts)
+        """True, False, or None when the facts at hand do not settle it; a number that is not finite is not known."""
+        return truth(self.tree, facts)
 
 
 def parse_condition(text: str) -> Condition:
     """Read a condition.
+
+    Facts are joined by ``and``, ``or``, ``not`` and parentheses. Numbers are compared with numbers of the same unit:
+    counts and shares with plain numbers, ``age`` with a length of time such as ``30d``, ``'2w'`` or ``12h``.
 
     Raises:
         ValueError: it is no condition, or names an unknown fact; the message says which are known.
     """
     if len(text) > _MAX_LENGTH:
         raise ValueError(f"a condition has at most {_MAX_LENGTH} characters")
-    try:
-        tree = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise ValueError(
-            f"{text!r} is no condition: combine facts with and, or, not and comparisons, as in"
-            " 'drift and new_rows >= 100000'"
-        ) from None
-    _check_truth(tree, text)
-    return Condition(text.strip(), tree)
+    # One condition over several lines is the same one.
+    text = " ".join(text.split())
+    return Condition(text, _Reader(text).whole())
 
 
-def _dotted(node: ast.expr) -> str:
-    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-        return f"{node.value.id}.{node.attr}"
-    return node.id if isinstance(node, ast.Name) else ""
+class _Reader:
+    """Reads a condition from left to right; each level of the grammar is a method."""
 
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = list(self._scanned())
+        self._at = 0
 
-def _check_truth(node: ast.expr, text: str) -> None:
-    match node:
-        case ast.BoolOp(values=values):
-            for value in values:
-                _check_truth(value, text)
-        case ast.UnaryOp(op=ast.Not(), operand=operand):
-            _check_truth(operand, text)
-        case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARE:
-            _check_number(left, text)
-            _check_number(right, text)
-        case ast.Name() | ast.Attribute():
-            name = _dotted(node)
-            if name in NUMBERS:
-                raise ValueError(f"{name} is a number: compare it with one, as in '{name} > 100'")
-            if name not in YES_NO:
-                raise ValueError(
-                    f"unknown fact {name or text!r} in {text!r}.{did_you_mean(name, YES_NO | NUMBERS)}"
-                )
-        case _:
-            raise ValueError(
-                f"{ast.unparse(node)!r} in {text!r} is not supported: use facts, and, or, not, comparisons"
+    def whole(self) -> Node:
+        tree = self._either(0)
+        if self._next != ("end", ""):
+            self._fail(f"'and' or 'or' is missing before {self._next[1]!r}", self._next[1])
+        return tree
+
+    @property
+    def _next(self) -> tuple[str, str]:
+        return self._tokens[self._at]
+
+    def _scanned(self) -> Iterator[tuple[str, str]]:
+        place = 0
+        while True:
+            found = _TOKEN.match(self._text, place)
+            if found is None:
+                odd = re.match(r"\s*([^\w\s.'\"()]+|\S+)", self._text[place:])
+                word = odd[1] if odd else ""
+                self._fail(f"{word!r} is not understood", word)
+            kind = next(name for name, value in found.groupdict().items() if value is not None)
+            yield kind, found[kind]
+            if kind == "end":
+                return
+            place = found.end()
+
+    def _take(self, *accepted: str) -> bool:
+        kind, text = self._next
+        if kind in ("word", "sign") and text in accepted:
+            self._at += 1
+            return True
+        return False
+
+    def _either(self, depth: int) -> Node:
+        parts = [self._both(depth)]
+        while self._take("or"):
+            parts.append(self._both(depth))
+        return parts[0] if len(parts) == 1 else Joined("or", tuple(parts))
+
+    def _both(self, depth: int) -> Node:
+        parts = [self._single(depth)]
+        while self._take("and"):
+            parts.append(self._single(depth))
+        return parts[0] if len(parts) == 1 else Joined("and", tuple(parts))
+
+    def _single(self, depth: int) -> Node:
+        if depth > _MAX_DEPTH:
+            raise ValueError(f"a condition nests at most {_MAX_DEPTH} parentheses and 'not'")
+        if self._take("not"):
+            return Not(self._single(depth + 1))
+        if self._take("("):
+            inner = self._either(depth + 1)
+            if not self._take(")"):
+                self._fail("a ')' is missing", self._next[1])
+            return inner
+        left = self._operand()
+        kind, sign = self._next
+        if kind == "sign" and sign in COMPARE:
+            self._at += 1
+            node = Compared(sign, left, self._operand())
+            if self._next[1] in COMPARE:
+                self._fail("compare two at a time and join them with 'and'")
+            self._check(node)
+            return node
+        return self._yes_or_no(left)
+
+    def _operand(self) -> Named:
+        kind, text = self._next
+        if kind == "word" and text not in ("and", "or", "not"):
+            if text not in _FACTS:
+                instead = _INSTEAD.get(text)
+                said = f" Write {instead!r}." if instead else did_you_mean(text, _FACTS)
+                raise ValueError(f"unknown fact {text!r} in {self._text!r}.{said}")
+            self._at += 1
+            return Named(text, unit=NUMBERS.get(text))
+        if kind not in ("time", "number"):
+            self._fail(f"a fact is missing before {text!r}" if text else "it ends too early", text)
+        self._at += 1
+        if kind == "time":
+            named = Named(None, float(text.strip("'\" smhdwy")) * _SECONDS[text.strip("'\" ")[-1]], "time")
+        else:
+            named = Named(None, float(text))
+        if not math.isfinite(named.value):
+            self._fail(f"{text!r} is too large")
+        return named
+
+    def _yes_or_no(self, node: Named) -> Named:
+        if node.name is None:
+            self._fail(
+                "a number alone is neither true nor false: compare a fact with it (a time is written as 30d)"
             )
+        if node.name in NUMBERS:
+            example = f"{node.name} > {_LIKE[NUMBERS[node.name]]}"
+            self._fail(f"{node.name} is a number: compare it with one, as in {example!r}")
+        return node
 
+    def _check(self, node: Compared) -> None:
+        """Refuse a comparison that makes no sense, or always has the same answer."""
+        sides = (node.left, node.right)
+        for side in sides:
+            if side.name in YES_NO:
+                self._fail(f"{side.name} is no number: write '{side.name}' or 'not {side.name}'")
+        named = [side for side in sides if side.name is not None]
+        if not named:
+            self._fail("it compares two numbers: name a fact on one side")
+        unit = named[0].unit
+        plain = unit != "time" and any(side.name is None and side.unit is None for side in sides)
+        if not plain and node.left.unit != node.right.unit:
+            self._fail(f"{named[0].name} is compared with another unit: write it as {_LIKE[unit or 'count']}")
+        if unit == "share" and any(side.name is None and not 0 <= side.value <= 1 for side in sides):
+            self._fail(f"{named[0].name} lies between 0 and 1: write 0.2 for 20%")
 
-def _check_number(node: ast.expr, text: str) -> None:
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-        return
-    name = _dotted(node)
-    if name not in NUMBERS:
-        raise ValueError(f"{ast.unparse(node)!r} in {text!r} is no number.{did_you_mean(name, NUMBERS)}")
-
-
-def _truth(node: ast.expr, facts: Mapping[str, Fact]) -> bool | None:
-    match node:
-        case ast.BoolOp(op=op, values=values):
-            settled = isinstance(op, ast.Or)
-            answers = [_truth(value, facts) for value in values]
-            if settled in answers:
-                return settled
-            return None if None in answers else not settled
-        case ast.UnaryOp(operand=operand):
-            answer = _truth(operand, facts)
-            return None if answer is None else not answer
-        case ast.Compare(left=left, ops=[op], comparators=[right]):
-            a, b = _number(left, facts), _number(right, facts)
-            return None if a is None or b is None else _COMPARE[type(op)](a, b)
-        case _:
-            fact = facts.get(_dotted(node))
-            return None if fact is None else bool(fact)
-
-
-def _number(node: ast.expr, facts: Mapping[str, Fact]) -> Fact:
-    return (
-        node.value
-        if isinstance(node, ast.Constant) and isinstance(node.value, int | float)
-        else facts.get(_dotted(node))
-    )
+    def _fail(self, why: str, odd: str | None = None) -> NoReturn:
+        """Refuse the condition, with a hint about its grammar when an odd word stands in the way."""
+        hint = ""
+        if odd is not None:
+            hint = f". Write {_INSTEAD[odd]!r}" if odd in _INSTEAD else _GRAMMAR
+        raise ValueError(f"{self._text!r} is no condition: {why}{hint}")

@@ -9,14 +9,21 @@ from typing import Any
 from pydantic import ValidationError
 
 from tidegate.errors import RepositoryError
+from tidegate.history.drift import (
+    DRIFT_REPORT,
+    MAX_CONDITIONS,
+    KeptDrift,
+    PastReport,
+    past_report,
+    remembered,
+)
+from tidegate.history.lines import TEXT_LIMIT, encoded
 from tidegate.history.records import (
     MAX_LINE_BYTES,
     MAX_SUMMARY_BYTES,
-    TEXT_LIMIT,
     Record,
     SetUse,
     Summary,
-    encoded,
     entry,
     heading,
     merged,
@@ -52,6 +59,18 @@ class History:
             yield from self.summary.compacted.test_sets
         for record in self.records:
             yield from record.test_sets
+
+    def drift(self) -> list[PastReport]:
+        """The drift reports, newest last; of those that a summary stands for, retrains and one a week."""
+        earlier = self.summary.compacted.drift if self.summary else []
+        return [
+            *(past_report(each.at, each.decision, each.drift, summarised=True) for each in earlier),
+            *(
+                past_report(each.at, each.decision, each.drift or _as_before(each))
+                for each in self.records
+                if each.drift is not None or each.command == DRIFT_REPORT
+            ),
+        ]
 
 
 def parse(raw: bytes, path: str, model: str, command: str) -> History:
@@ -100,7 +119,8 @@ def extended(before: History, audit: Mapping[str, Any], audit_sha256: str) -> li
 def _summary(before: History, audit: Mapping[str, Any], replaced: Sequence[bytes]) -> bytes:
     earlier = before.summary.compacted if before.summary else None
     records = before.records[: len(replaced) - (1 if earlier else 0)]
-    test_sets = merged(History(summary=before.summary, records=records).test_sets)
+    history = History(summary=before.summary, records=records)
+    test_sets, drift = merged(history.test_sets), remembered(history.drift())
     decisions = Counter(earlier.decisions if earlier else {}) + Counter(each.decision for each in records)
     compacted = {
         "records": len(records) + (earlier.records if earlier else 0),
@@ -108,10 +128,21 @@ def _summary(before: History, audit: Mapping[str, Any], replaced: Sequence[bytes
         "last": records[-1].at,
         "decisions": dict(sorted(decisions.items())),
         **({"test_sets": test_sets} if test_sets else {}),
+        **({"drift": drift} if drift else {}),
         "tip": _sha(replaced[-1]),
         "sha256": _sha(b"".join(line + b"\n" for line in replaced)),
     }
     return encoded({**heading(audit), "compacted": compacted})
+
+
+def _as_before(record: Record) -> KeptDrift:
+    """What the line of an older version, which had no part of its own for drift, says all the same."""
+    triggers = [each for each in record.verdicts if each.kind == "trigger" and each.condition is not None]
+    return KeptDrift(
+        conditions=[str(each.condition) for each in triggers][:MAX_CONDITIONS],
+        fired=[str(each.condition) for each in triggers if each.verdict == "fired"][:MAX_CONDITIONS],
+        acted=record.decision == "retrain",
+    )
 
 
 def _parsed(line: bytes, path: str, number: int, model: str, command: str) -> Record | Summary:

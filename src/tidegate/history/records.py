@@ -1,19 +1,18 @@
 """What is kept of a decision: one line of JSON, short enough for git."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from tidegate.errors import UsageError
+from tidegate.history.drift import KeptDrift, Remembered
+from tidegate.history.lines import STRICT, TEXT_LIMIT, At, Count, Digest, Scalar, Text, encoded
 
 SCHEMA = "tidegate/history/1"
 MAX_LINE_BYTES = 32_768
 MAX_SUMMARY_BYTES = 2_097_152
 """Of the line that stands for older ones, which has room for `MOST_DIGESTS`."""
-TEXT_LIMIT = 120
-"""Characters of a name or value that are kept."""
 SUMMARY_BYTES = 8_192
 """Room that the verdicts of a record have in its line."""
 DIGESTS_OF_ONE = 256
@@ -21,16 +20,9 @@ DIGESTS_OF_ONE = 256
 MOST_DIGESTS = 20_000
 """Candidates that a summary keeps: beyond, the sets that decided longest ago are forgotten."""
 
-Text = Annotated[str, Field(max_length=TEXT_LIMIT)]
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Scalar = Text | bool | int | float | None
-Count = Annotated[int, Field(ge=0, lt=2**53)]
-# A newer version may say more; what this one does not know is covered by the hashes all the same.
-_STRICT = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
-
 
 class _Line(BaseModel):
-    model_config = _STRICT
+    model_config = STRICT
 
     form: Literal["tidegate/history/1"] = Field(alias="schema")
     model: Text
@@ -40,7 +32,7 @@ class _Line(BaseModel):
 class Judged(BaseModel):
     """One verdict in short; which names are given depends on its kind."""
 
-    model_config = _STRICT
+    model_config = STRICT
 
     kind: Text
     verdict: Text
@@ -67,7 +59,7 @@ class SetUse(BaseModel):
         candidates: digests of the models, each once.
     """
 
-    model_config = _STRICT
+    model_config = STRICT
 
     golden_sha256: Digest
     candidates: list[Digest]
@@ -78,12 +70,13 @@ class Record(_Line):
 
     Attributes:
         test_sets: the sets that decided, when candidates were compared.
+        drift: what a drift report says beside its verdicts; lines of older versions have none.
         previous: sha256 of the line before; None in the first line of a file.
         compaction: sha256 of the summary that the file begins with; None when it begins with its first record.
         left_out: verdicts that found no room.
     """
 
-    at: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$")]
+    at: At
     decision: Text
     audit_sha256: Digest
     document_sha256: Digest
@@ -92,6 +85,7 @@ class Record(_Line):
     verdicts: list[Judged]
     left_out: Count
     test_sets: list[SetUse] = Field(default_factory=list)
+    drift: KeptDrift | None = None
     previous: Digest | None
     compaction: Digest | None
 
@@ -105,17 +99,19 @@ class Compacted(BaseModel):
         last: time of the newest.
         decisions: how often each was made.
         test_sets: the sets that decided, each once, the one used last at the end.
+        drift: retrain decisions of a year, and one drift report a week, oldest first.
         tip: sha256 of the last line that was replaced, which the next line follows.
         sha256: of all replaced lines; the branch's older commits still have them.
     """
 
-    model_config = _STRICT
+    model_config = STRICT
 
     records: Count
     first: Text
     last: Text
     decisions: dict[Text, Count]
     test_sets: list[SetUse] = Field(default_factory=list)
+    drift: list[Remembered] = Field(default_factory=list)
     tip: Digest
     sha256: Digest
 
@@ -124,12 +120,6 @@ class Summary(_Line):
     """The line that a file begins with after its oldest lines were replaced."""
 
     compacted: Compacted
-
-
-def encoded(value: Mapping[str, Any]) -> bytes:
-    """The line that is kept of a record or summary."""
-    # ASCII: no line of the file can hide or reorder what it says.
-    return json.dumps(value, allow_nan=False).encode("ascii")
 
 
 def heading(audit: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,6 +142,7 @@ def entry(audit: Mapping[str, Any], audit_sha256: str) -> dict[str, Any]:
         "verdicts": verdicts,
         "left_out": left_out,
         **({"test_sets": test_sets} if test_sets else {}),
+        **({"drift": audit["drift"]} if audit.get("drift") else {}),
     }
 
 
