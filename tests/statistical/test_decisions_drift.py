@@ -1,14 +1,16 @@
 """Promises of the drift report, by simulation: how often it cries without cause, and what it finds."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import special
 from simulation import assert_at_least, assert_at_most, repetitions
 
-from tidegate.config import Drift, Retrain
-from tidegate.drift.windows import DriftResult, Window, watch
+from tidegate.drift.results import DriftResult
+from tidegate.drift.rules import Policy, Rule
+from tidegate.drift.windows import Window, watch
 from tidegate.metrics.data import Predictions
 from tidegate.tables import Column
 
@@ -85,8 +87,8 @@ def window(
 
 def report(reference: Window, current: Window, *, min_effect: float = 0.05) -> DriftResult:
     metric = "roc_auc" if reference.labelled is not None else None
-    drift = Drift(false_alarm_rate=RATE, min_effect=min_effect)
-    return watch(reference, current, drift, Retrain(when=["performance_drop", "drift"]), metric=metric)
+    policy = Policy(when=(Rule.of("performance_drop"), Rule.of("drift")))
+    return watch(reference, current, policy, false_alarm_rate=RATE, min_effect=min_effect, metric=metric)
 
 
 @pytest.mark.parametrize("labels", [False, True], ids=["no labels", "labels"])
@@ -107,7 +109,11 @@ def found(make: Callable[[np.random.Generator], tuple[Column, Column]], n: int, 
     rng, runs, hits = np.random.default_rng(seed), repetitions(20, 500), 0
     for _ in range(runs):
         then, now = window(rng, n, 9), window(rng, n, 9)
-        then.features["moved"], now.features["moved"] = make(rng)
+        moved = make(rng)
+        then, now = (
+            replace(side, features={**side.features, "moved": column})
+            for side, column in zip((then, now), moved, strict=True)
+        )
         hits += report(then, now).features[-1].drifted
     return hits, runs
 

@@ -1,263 +1,296 @@
 """One column in two windows: a test, an effect size, and the two distributions to look at."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import replace
 
 import numpy as np
 
+from tidegate.drift import level_test, numeric_test
+from tidegate.drift.column_test import NOTHING, Baseline, ColumnTest, Distribution, Part, Shares, worst
+from tidegate.drift.dependence import column_design_effect, joint_design_effect
+from tidegate.drift.level_test import LevelPair
+from tidegate.drift.numeric_test import NumericPair
+from tidegate.drift.summaries import (
+    CategorySummary,
+    DateSummary,
+    NumericSummary,
+    Summary,
+    TextSummary,
+    summarise,
+    without_values,
+)
+from tidegate.drift.texts import UNKNOWN_WORDS
 from tidegate.metrics.data import canonical
-from tidegate.stats.categorical import homogeneity, total_variation, total_variation_null
-from tidegate.stats.two_sample import compare_numeric, corrected_effect
+from tidegate.stats.detectable import detectable_variation, effective_size
+from tidegate.stats.divergence import jensen_shannon, psi
 from tidegate.tables import Column
+from tidegate.wording import plural
 
-_BINS = 12
-_SHOWN_LEVELS = 12
-_FREQUENT = 0.05
-_CERTAIN = 1e-9
-"""Small enough for any family of columns."""
-_MISSING = {
-    "number": np.array([np.nan]),
-    "category": np.array([-1], dtype=np.int32),
-    "time": np.array(["NaT"], dtype="datetime64[us]"),
-}
+__all__ = [
+    "ColumnTest",
+    "Distribution",
+    "column_design_effect",
+    "compare_columns",
+    "compare_summaries",
+]
 
-
-@dataclass(frozen=True, slots=True)
-class Distribution:
-    """Shares of both windows in the same bins, for the report."""
-
-    labels: list[str]
-    reference: list[float]
-    current: list[float]
+LEVEL = 0.01
+_POWER_NORMAL = 0.8416
+"""Standard deviations below the mean that a normal variable exceeds with 80% probability."""
+_STORED_AS = {"numeric": "number", "date": "time", "text": "free text", "categorical": "category"}
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnTest:
-    """What changed in one column.
-
-    Attributes:
-        effect: numeric, the Wasserstein distance in standard deviations of the reference; categorical, the total
-            variation distance. Both without the part that chance alone gives.
-        findings: what is wrong with the column itself, in words.
-    """
-
-    name: str
-    kind: str
-    test: str
-    statistic: float
-    p_value: float
-    effect: float
-    detail: str
-    distribution: Distribution | None
-    findings: tuple[str, ...] = field(default=())
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """One of the questions asked of a column, at a level of its own."""
-
-    test: str
-    statistic: float
-    p_value: float
-    effect: float
-
-
-def compare_columns(reference: Column, current: Column, *, min_effect: float) -> ColumnTest:
+def compare_columns(
+    reference: Column, current: Column, *, min_effect: float, level: float = LEVEL
+) -> ColumnTest:
     """Test whether a column's distribution changed between two windows that both have rows.
 
     Args:
         reference: the column in the window that things are compared with.
         current: the same column in the window under watch.
-        min_effect: the size that counts, which decides between a large change and a more certain small one.
+        min_effect: the size that counts.
+        level: of the test of this column, for what it could detect.
     """
-    findings: tuple[str, ...] = ()
+    then = summarise(reference)
+    return compare_summaries(then, summarise(current, like=then), min_effect=min_effect, level=level)
+
+
+def compare_summaries(
+    reference: Summary,
+    current: Summary,
+    *,
+    min_effect: float,
+    level: float,
+    design_effect: float = 1.0,
+) -> ColumnTest:
+    """Test whether a column's distribution changed, from summaries of tables or of profiles on either side.
+
+    Args:
+        reference: of the window that things are compared with; it has rows.
+        current: of the window under watch, made like the reference; it has rows.
+        min_effect: the size that counts, which decides between a large change and a more certain small one.
+        level: of the test of this column, for what it could detect.
+        design_effect: by how much dependence enlarges the noise of shares in both windows, at least 1 (infinite:
+            nothing can be said); what a summary itself knows of its clusters counts where that is more.
+    """
+    if not (reference.rows and current.rows):
+        which = "current" if reference.rows else "reference"
+        return replace(_nothing(reference), findings=(f"the {which} window has no rows",))
+    findings, reference, current = _alike(reference, current)
+    gaps = (_gaps(reference), _gaps(current))
+    rows = (reference.rows, current.rows)
+    if isinstance(reference, CategorySummary) and isinstance(current, CategorySummary):
+        result = _of_levels(reference, current, min_effect, level, design_effect)
+    elif isinstance(reference, NumericSummary) and isinstance(current, NumericSummary):
+        result = _of_numbers(reference, current, min_effect, level, design_effect)
+        findings = (*findings, *_infinities(reference, current))
+    elif isinstance(reference, DateSummary) and isinstance(current, DateSummary):
+        result = _of_dates(reference, current, min_effect, level, design_effect)
+    elif isinstance(reference, TextSummary) and isinstance(current, TextSummary):
+        result = _of_texts(reference, current, min_effect, level, design_effect)
+    else:
+        detail = f"{reference.kind} values cannot be compared with {current.kind} ones"
+        result = _result(reference, current, [], min_effect, detail)
+    if any(gaps) and "missing" not in result.detail:
+        shares = f"missing {gaps[0] / rows[0]:.1%} → {gaps[1] / rows[1]:.1%}"
+        result = replace(result, detail="; ".join(filter(None, (result.detail, shares))))
+    return replace(result, findings=findings, baseline=_baseline(reference, current, design_effect))
+
+
+def _alike(reference: Summary, current: Summary) -> tuple[tuple[str, ...], Summary, Summary]:
+    """What is wrong with the kinds, and summaries of one kind where there is a way."""
     # A column without any value has whatever kind it was stored as, which says nothing.
-    empty = [column.missing.all() for column in (reference, current)]
-    if empty[0]:
-        reference = _without_values(reference, current)
-    elif empty[1]:
-        current = _without_values(current, reference)
-        findings = ("all values are missing in the current window",)
-    elif reference.kind != current.kind:
-        findings = (f"was {reference.kind}, is {current.kind}",)
-    if reference.kind == current.kind == "time":
-        reference, current = _seconds(reference), _seconds(current)
-    if reference.kind == current.kind == "number":
-        return _numeric(reference, current, min_effect, findings)
-    return _categorical(reference, current, findings)
+    if _gaps(reference, infinite=False) == reference.rows:
+        return (), without_values(reference.name, reference.rows, current), current
+    if _gaps(current, infinite=False) == current.rows:
+        finding = "all values are missing in the current window"
+        return (finding,), reference, without_values(current.name, current.rows, reference)
+    then, now = (_stored_as(each) for each in (reference, current))
+    # True and false in other spellings are the same values.
+    if then == now or (isinstance(reference, CategorySummary) and _spelt_alike(reference, current)):
+        return (), reference, current
+    return (f"was {then}, is {now}",), _by_level(reference), _by_level(current)
 
 
-def _without_values(column: Column, like: Column) -> Column:
-    rows = len(column.values)
-    return Column(column.name, like.kind, _MISSING[like.kind].repeat(rows), like.levels)
+def _stored_as(summary: Summary) -> str:
+    return _STORED_AS.get(summary.kind, summary.kind)
 
 
-def _seconds(column: Column) -> Column:
-    """Times as numbers: as categories no two of them would ever meet."""
-    values = column.values.astype("datetime64[us]").astype(np.float64) / 1e6
-    return Column(column.name, "number", np.where(column.missing, np.nan, values))
+def _spelt_alike(reference: CategorySummary, current: Summary) -> bool:
+    return isinstance(current, CategorySummary) and all(
+        each.counts.keys() <= {"0", "1"} for each in (reference, current)
+    )
 
 
-def _numeric(reference: Column, current: Column, min_effect: float, findings: tuple[str, ...]) -> ColumnTest:
-    infinite = [int(np.isinf(column.values).sum()) for column in (reference, current)]
-    if infinite[1] and not infinite[0]:
-        findings += (f"{infinite[1]:,} infinite values, of which the reference has none; taken as missing",)
-    x, y = (np.sort(column.values[np.isfinite(column.values)]) for column in (reference, current))
-    parts: list[_Part] = []
-    details: list[str] = []
-    if len(x) and len(y):
-        parts.append(_values_part(x, y))
-        details.append(f"median {_median(x):.4g} → {_median(y):.4g}")
-    gaps = np.array([len(reference.values) - len(x), len(current.values) - len(y)])
-    if gaps.any():
-        # Missing values are a change of their own; the two parts share the level (Bonferroni).
-        filled = np.array([len(x), len(y)])
-        shares = gaps / (gaps + filled)
-        counts = np.array([gaps, filled]).T
-        test = homogeneity(counts[0], counts[1])
-        effect = _chance_corrected(counts[0], counts[1])
-        parts.append(_Part("chi-squared on missing values", test.statistic, test.p_value, effect))
-        details.append(f"missing {shares[0]:.1%} → {shares[1]:.1%}")
-    # Of changes that are certain either way the larger one is the news.
-    part = min(parts, key=lambda each: (each.effect < min_effect, max(each.p_value, _CERTAIN), -each.effect))
+def _by_level(summary: Summary) -> Summary:
+    """Numbers as levels, by their spelling, where all of them are known."""
+    if not isinstance(summary, NumericSummary) or not summary.exact:
+        return summary
+    counts = np.diff(summary.upto, prepend=0).tolist()
+    levels = {canonical(value): count for value, count in zip(summary.points.tolist(), counts, strict=True)}
+    return CategorySummary(
+        name=summary.name,
+        rows=summary.rows,
+        missing=_gaps(summary),
+        counts=levels,
+        design_effect=summary.design_effect,
+        clusters=summary.clusters,
+    )
+
+
+def _gaps(summary: Summary, *, infinite: bool = True) -> int:
+    return summary.missing + (summary.infinite if infinite and isinstance(summary, NumericSummary) else 0)
+
+
+def _infinities(reference: NumericSummary, current: NumericSummary) -> tuple[str, ...]:
+    if not current.infinite or reference.infinite:
+        return ()
+    values = plural(current.infinite, "infinite value")
+    return (f"{values}, of which the reference has none; taken as missing",)
+
+
+def _baseline(reference: Summary, current: Summary, design_effect: float) -> Baseline:
+    clustered = design_effect > 1 or any(each.clusters is not None for each in (reference, current))
+    return "clusters" if clustered else "rows"
+
+
+def _result(
+    reference: Summary, current: Summary, parts: Sequence[Part], min_effect: float, detail: str
+) -> ColumnTest:
+    part = worst(parts, min_effect)
     return ColumnTest(
         name=reference.name,
-        kind="numeric",
+        kind=reference.kind,
         test=part.test,
         statistic=part.statistic,
-        p_value=min(1.0, len(parts) * part.p_value),
+        p_value=part.p_value,
         effect=part.effect,
-        detail="; ".join(details),
-        distribution=_histogram(x, y) if len(x) and len(y) else None,
-        findings=findings,
+        detail=detail,
+        distribution=None,
+        missing=Shares(_gaps(reference) / reference.rows, _gaps(current) / current.rows),
     )
 
 
-def _values_part(x: np.ndarray, y: np.ndarray) -> _Part:
-    """The test of two ascending samples, and how far apart they lie."""
-    change = compare_numeric(x, y, assume_sorted=True)
-    spread = _spread(x) or _spread(np.concatenate((x, y)))
-    effect = change.effect / spread if spread > 0 else 0.0
-    name, statistic, p_value = "Kolmogorov-Smirnov", change.ks.statistic, change.ks.p_value
-    counts = _frequent(x, y)
-    if len(counts[0]) > 1:
-        # Where many rows share a value the law of Kolmogorov-Smirnov is far on the safe side.
-        test = homogeneity(counts[0], counts[1])
-        if test.p_value < p_value:
-            name, statistic, p_value = "chi-squared on frequent values", test.statistic, test.p_value
-        p_value = min(1.0, 2 * p_value)
-    return _Part(name, statistic, p_value, effect)
+def _nothing(summary: Summary) -> ColumnTest:
+    return ColumnTest(summary.name, summary.kind, NOTHING.test, 0.0, 1.0, 0.0, "", None)
 
 
-def _frequent(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of each value that one row in twenty of both samples together has, and of all others."""
-    # Such a value stands at one of the places that divide one of the samples into 40.
-    places = [np.arange(len(each) * 2, step=max(1, len(each) // 20)) // 2 for each in (x, y)]
-    values = np.unique(np.concatenate([each[at] for each, at in zip((x, y), places, strict=True)]))
-    counts = [np.searchsorted(each, values, side="right") - np.searchsorted(each, values) for each in (x, y)]
-    often = counts[0] + counts[1] >= _FREQUENT * (len(x) + len(y))
-    if not often.any():
-        return np.array([len(x)]), np.array([len(y)])
-    first, second = (
-        np.append(each[often], size - each[often].sum())
-        for each, size in zip(counts, (len(x), len(y)), strict=True)
-    )
-    return first, second
+def _missing_parts(reference: Summary, current: Summary, design_effect: float) -> list[Part]:
+    gaps = (_gaps(reference), _gaps(current))
+    if not any(gaps):
+        return []
+    rows = (reference.rows, current.rows)
+    effects = (max(each.design_effect, design_effect) for each in (reference, current))
+    return [level_test.missing_part(rows, gaps, joint_design_effect(*rows, *effects))]
 
 
-def _spread(values: np.ndarray) -> float:
-    """Standard deviation of an ascending sample, without squares beyond the largest number."""
-    largest = float(max(abs(values[0]), abs(values[-1])))
-    return float((values / largest).std()) * largest if largest > 0 else 0.0
+def _counting(detectable: float | None, min_effect: float, size: float) -> float | None:
+    """What is detected and also counts: an estimate exceeds the size that counts when the truth does by its noise."""
+    if detectable is None or size <= 0:
+        return None
+    return max(detectable, min_effect + _POWER_NORMAL / math.sqrt(size) if min_effect > 0 else 0.0)
 
 
-def _median(ascending: np.ndarray) -> float:
-    return float(ascending[(len(ascending) - 1) // 2] / 2 + ascending[len(ascending) // 2] / 2)
-
-
-def _categorical(reference: Column, current: Column, findings: tuple[str, ...]) -> ColumnTest:
-    names, a, b = _aligned_counts(reference, current)
-    test = homogeneity(a, b)
-    known, now = (
-        {n for n, c in zip(names, a, strict=True) if c},
-        {n for n, c in zip(names, b, strict=True) if c},
-    )
-    details = [
-        f"{what}: {', '.join(sorted(values)[:5])}{' and more' if len(values) > 5 else ''}"
-        for what, values in (("new", now - known), ("vanished", known - now))
-        if values
-    ]
-    moved = np.abs(a / a.sum() - b / b.sum()).round(9)
-    # Of two values that moved alike the last is the one to name: 1 rather than 0.
-    biggest = len(moved) - 1 - int(np.argmax(moved[::-1]))
-    details.append(f"share of {names[biggest]}: {a[biggest] / a.sum():.1%} → {b[biggest] / b.sum():.1%}")
-    return ColumnTest(
-        name=reference.name,
-        kind="categorical",
-        test="two-sample chi-squared" if test.df else "Fisher's exact",
-        statistic=test.statistic,
-        p_value=test.p_value,
-        effect=_chance_corrected(a, b),
-        detail="; ".join(details),
-        distribution=_levels(names, a, b),
-        findings=findings,
+def _of_numbers(
+    reference: NumericSummary, current: NumericSummary, min_effect: float, level: float, design_effect: float
+) -> ColumnTest:
+    missing = _missing_parts(reference, current, design_effect)
+    if not (reference.finite and current.finite):
+        return _result(reference, current, missing, min_effect, "")
+    pair = NumericPair.of(reference, current, design_effect)
+    parts = [numeric_test.values_part(pair), *missing]
+    bins = numeric_test.decile_counts(pair)
+    detectable = numeric_test.detectable_effect(pair, level=level / len(parts))
+    return replace(
+        _result(reference, current, parts, min_effect, numeric_test.medians(pair)),
+        distribution=numeric_test.histogram(pair),
+        psi=psi(*bins),
+        jensen_shannon=jensen_shannon(*bins),
+        detectable=_counting(detectable, min_effect, pair.size),
     )
 
 
-def _chance_corrected(a: np.ndarray, b: np.ndarray) -> float:
-    return corrected_effect(total_variation(a, b), total_variation_null(a, b))
+def _of_levels(
+    reference: CategorySummary,
+    current: CategorySummary,
+    min_effect: float,
+    level: float,
+    design_effect: float,
+) -> ColumnTest:
+    pair = LevelPair.of(reference, current, design_effect)
+    part, test = level_test.shares_part(pair)
+    parts = [part]
+    # Levels frequent enough to be tested one by one need no second look.
+    if test.pooled_levels and (new := level_test.unseen_part(pair, reference, current)):
+        parts.append(new)
+    added, vanished = level_test.only_in(current, reference), level_test.only_in(reference, current)
+    size = effective_size(reference.rows, current.rows, pair.design_effect)
+    detectable = None
+    if size > 0:
+        detectable = detectable_variation(pair.a / pair.a.sum(), size, level=level / len(parts))
+    return replace(
+        _result(reference, current, parts, min_effect, level_test.described(pair, added, vanished)),
+        distribution=level_test.bars(pair),
+        psi=psi(pair.a, pair.b),
+        jensen_shannon=jensen_shannon(pair.a, pair.b),
+        # Total variation is half a sum of absolute differences, each of the noise of a share.
+        detectable=_within_one(_counting(detectable, min_effect, 4 * size)),
+        new_levels=added,
+        vanished_levels=vanished,
+    )
 
 
-def _aligned_counts(reference: Column, current: Column) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Rows per value of both windows, over the union of their values; missing is a value."""
-    tables = [_counts(reference), _counts(current)]
-    names = sorted(set(tables[0]) | set(tables[1]))
-    first, second = (np.array([table.get(name, 0) for name in names], dtype=np.int64) for table in tables)
-    return names, first, second
+def _within_one(share: float | None) -> float | None:
+    return share if share is not None and share <= 1 else None
 
 
-def _counts(column: Column) -> dict[str, int]:
-    if column.kind == "category":
-        counts = np.bincount(column.values + 1, minlength=len(column.levels) + 1)
-        names = ["(missing)", *(canonical(level) for level in column.levels)]
-    else:
-        text = [
-            "(missing)" if gap else canonical(value)
-            for value, gap in zip(column.values.tolist(), column.missing, strict=True)
-        ]
-        found, counts = np.unique(np.array(text, dtype=object), return_counts=True)
-        names = [str(name) for name in found]
-    result: dict[str, int] = {}
-    for name, count in zip(names, counts.tolist(), strict=True):
-        if count:
-            result[name] = result.get(name, 0) + int(count)
-    return result
+def _of_dates(
+    reference: DateSummary, current: DateSummary, min_effect: float, level: float, design_effect: float
+) -> ColumnTest:
+    """Times always move on, so that only what comes again can drift."""
+    parts, details = [], []
+    for name in ("weekday", "hour"):
+        then, now = getattr(reference, name), getattr(current, name)
+        if then is not None and now is not None:
+            pair = LevelPair.of(then, now, design_effect)
+            parts.append(level_test.shares_part(pair, of=name)[0])
+            details.append(level_test.described(pair, None, None))
+    if reference.age and current.age and reference.age.finite and current.age.finite:
+        ages = NumericPair.of(reference.age, current.age, design_effect)
+        parts.append(numeric_test.values_part(ages, of="age in days"))
+        details.append(f"age in days: {numeric_test.medians(ages)}")
+    if not parts:
+        details.append("times always move on; the windows have too few weeks for weekdays and hours")
+    parts += _missing_parts(reference, current, design_effect)
+    return _result(reference, current, parts, min_effect, "; ".join(details))
 
 
-def _histogram(x: np.ndarray, y: np.ndarray) -> Distribution:
-    """Equal bins over the middle 99% of two ascending samples; what lies beyond is counted in the outer ones."""
-    low = min(float(values[int(0.005 * (len(values) - 1))]) for values in (x, y))
-    high = max(float(values[-1 - int(0.005 * (len(values) - 1))]) for values in (x, y))
-    if low == high:
-        high = low + 1
-    # Halves, because the width of two finite values may exceed the largest number.
-    edges = 2 * np.linspace(low / 2, high / 2, _BINS + 1)
-    shares = [
-        np.diff(np.searchsorted(values, edges[1:-1]), prepend=0, append=len(values)) / len(values)
-        for values in (x, y)
-    ]
-    labels = [f"{a:.4g} to {b:.4g}" for a, b in pairwise(edges)]
-    return Distribution(labels, shares[0].tolist(), shares[1].tolist())
-
-
-def _levels(names: Sequence[str], a: np.ndarray, b: np.ndarray) -> Distribution:
-    order = np.argsort(-(a / a.sum() + b / b.sum()), kind="stable")
-    shown, rest = order[:_SHOWN_LEVELS], order[_SHOWN_LEVELS:]
-    labels = [names[i] for i in shown] + ([f"{len(rest)} others"] if len(rest) else [])
-    shares = [
-        [float(counts[i] / counts.sum()) for i in shown]
-        + ([float(counts[rest].sum() / counts.sum())] if len(rest) else [])
-        for counts in (a, b)
-    ]
-    return Distribution(labels, shares[0], shares[1])
+def _of_texts(
+    reference: TextSummary, current: TextSummary, min_effect: float, level: float, design_effect: float
+) -> ColumnTest:
+    parts, details, pairs = [], [], []
+    for name, then in reference.descriptors.items():
+        now = current.descriptors.get(name)
+        if now is None or not (then.finite and now.finite):
+            continue
+        if name == UNKNOWN_WORDS and reference.vocabulary != current.vocabulary:
+            continue
+        pairs.append(NumericPair.of(then, now, design_effect))
+        parts.append(numeric_test.values_part(pairs[-1], of=name))
+        details.append(f"{name}: {numeric_test.medians(pairs[-1])}")
+    parts += _missing_parts(reference, current, design_effect)
+    found = _result(reference, current, parts, min_effect, "; ".join(details))
+    at = next((i for i, part in enumerate(parts[: len(pairs)]) if part.test == found.test), None)
+    if at is None:
+        return found
+    worst_pair = pairs[at]
+    bins = numeric_test.decile_counts(worst_pair)
+    detectable = numeric_test.detectable_effect(worst_pair, level=level / len(parts))
+    return replace(
+        found,
+        distribution=numeric_test.histogram(worst_pair),
+        psi=psi(*bins),
+        jensen_shannon=jensen_shannon(*bins),
+        detectable=_counting(detectable, min_effect, worst_pair.size),
+    )
