@@ -24,7 +24,10 @@ SCHEMA = "tidegate/audit/1"
 _POLICY: Mapping[str, Any] = {
     "evaluate-gate": {"gate", "sanity", "waivers", "approval"},
     "compare-to-prod": {"compare"},
-    "drift-report": {"drift": True, "retrain": {"when", "cooldown", "consecutive", "min_labels"}},
+    "drift-report": {
+        "drift": True,
+        "retrain": {"when", "cooldown", "consecutive", "min_labels", "budget", "blackout"},
+    },
 }
 """What of a model's configuration each command decides by."""
 
@@ -121,6 +124,7 @@ def audit_document(
         "approval": document.get("approval"),
         "golden": document.get("golden"),
         "test_sets": document.get("test_sets", []),
+        **({"drift": document["kept"]} if document.get("kept") else {}),
     }
 
 
@@ -184,6 +188,7 @@ def _drift_verdicts(document: Document) -> Iterator[dict[str, Any]]:
     asked = {"min_effect": document["min_effect"], "false_alarm_rate": document["false_alarm_rate"]}
     for kind, column in [
         ("prediction", document["prediction_drift"]),
+        ("predicted_class", document.get("predicted_class_drift")),
         ("label", document["label_drift"]),
         *(("feature", feature) for feature in document["features"]),
     ]:

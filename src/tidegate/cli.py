@@ -31,10 +31,10 @@ class _Lines(click.ParamType[str]):
         return [line.strip() for line in rv.splitlines() if line.strip()]
 
 
-def _option(name: str, **settings: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _option(name: str, *more: str, **settings: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """An option that an action's input reaches through the environment under the same name."""
     variable = PREFIX + name.split("/")[0].lstrip("-").replace("-", "_").upper()
-    return click.option(name, envvar=variable, **settings)
+    return click.option(name, *more, envvar=variable, **settings)
 
 
 def _common(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -121,15 +121,44 @@ def compare_to_prod(
 
 
 @cli.command("drift-report")
-@_option("--reference", metavar="FILE", help="The window that things are compared with.")
+@_option(
+    "--reference", metavar="FILE", help="The window that things are compared with, or its profile (.json)."
+)
 @_option("--current", metavar="FILE", help="The window under watch.")
+@_option(
+    "--all", "every", is_flag=True, help="Every model whose config names `drift.current` and its reference."
+)
+@_option("--by-hand", is_flag=True, help="A person asks for a retrain: the trigger policy is passed by.")
+@_option("--failed", metavar="TEXT", help="Record that the job failed, and why, in place of a report.")
 @_common
 @_history
-def drift_report(reference: str | None, current: str | None, **common: Any) -> int:
+def drift_report(
+    reference: str | None, current: str | None, every: bool, by_hand: bool, failed: str | None, **common: Any
+) -> int:
     """Compare the current window with the reference; decide whether to retrain."""
+    from tidegate.commands import drift_all
     from tidegate.commands import drift_report as command
 
-    return command.run(_invocation("drift-report", common), reference, current)
+    invocation = _invocation("drift-report", common)
+    request = command.Request(reference, current, by_hand=by_hand, failed=failed or None)
+    return drift_all.run(invocation, request) if every else command.run(invocation, request)
+
+
+@cli.command("profile")
+@_option("--table", required=True, metavar="FILE", help="The reference window.")
+@_option(
+    "--output", type=click.Path(path_type=Path), metavar="FILE", help="[default: models/<model>/profile.json]"
+)
+@_option("--config", type=click.Path(path_type=Path), default=".github/tidegate.yml", show_default=True)
+@_option("--model", metavar="NAME", help="Which model, when the config has several.")
+def profile(table: str, output: Path | None, config: Path, model: str | None) -> int:
+    """Write the reference profile: a small file that stands for the table of the reference window."""
+    from tidegate.commands import profile as command
+    from tidegate.commands.base import Common
+    from tidegate.commands.context import Context
+
+    common = Common(config, model, Path(), "none", comment=False, fail_on="never")
+    return command.run(Context("profile", common), table, output)
 
 
 @cli.command("open-retrain-pr")

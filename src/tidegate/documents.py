@@ -8,16 +8,31 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from tidegate import __version__
 from tidegate.loading import LoadedConfig
-from tidegate.tables import Table
 from tidegate.wording import significant
 
 Document = dict[str, Any]
+
+
+class Data(Protocol):
+    """What a document rests on: a table, or a file that stands for one."""
+
+    @property
+    def path(self) -> str:
+        """As the user gave it."""
+
+    @property
+    def sha256(self) -> str:
+        """Of its bytes."""
+
+    @property
+    def rows(self) -> int:
+        """How many it has, or stands for."""
 
 
 def make_document(
@@ -27,7 +42,7 @@ def make_document(
     decision: str,
     reasons: Iterable[str],
     config: LoadedConfig | None,
-    data: Mapping[str, Table],
+    data: Mapping[str, Data],
     body: Mapping[str, Any],
     warnings: Iterable[str] = (),
 ) -> Document:

@@ -16,6 +16,7 @@ ACTIONS = ["evaluate-gate", "compare-to-prod", "drift-report", "open-retrain-pr"
 COMMANDS_OF_ROOT = [*ACTIONS, "promote", "publish"]
 REPORTS = {"decision", "json", "html", "markdown", "audit", "audit-sha256"}
 APPROVAL = {"approval"}
+MANY = {"matrix", "models"}
 PULL_REQUEST = {"pull-request-number", "pull-request-url", "branch"}
 
 
@@ -112,7 +113,8 @@ def test_the_runner_accepts_exactly_the_commands_that_actions_offer():
 @pytest.mark.parametrize("action", [*ACTIONS, "root"])
 def test_outputs_come_from_the_step(action):
     outputs = metadata(action)["outputs"]
-    of_its_own = {"open-retrain-pr": PULL_REQUEST, "evaluate-gate": APPROVAL, "root": PULL_REQUEST | APPROVAL}
+    of_its_own = {"open-retrain-pr": PULL_REQUEST, "evaluate-gate": APPROVAL, "drift-report": MANY}
+    of_its_own["root"] = PULL_REQUEST | APPROVAL | MANY
     expected = REPORTS | of_its_own.get(action, set())
     assert set(outputs) == expected
     assert {name: output["value"] for name, output in outputs.items()} == {

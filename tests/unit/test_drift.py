@@ -4,10 +4,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tidegate.commands.policies import policy_of
 from tidegate.config import Drift, Retrain
 from tidegate.drift.performance import realised_drop
+from tidegate.drift.quality import Finding
+from tidegate.drift.results import DriftResult
 from tidegate.drift.univariate import ColumnTest, compare_columns
-from tidegate.drift.windows import DriftResult, Finding, Window, watch
+from tidegate.drift.windows import NEVER, Window, watch
 from tidegate.metrics.data import Predictions
 from tidegate.tables import Column
 
@@ -146,7 +149,7 @@ def window(rows: int = 2_000, *, prediction: Any = None, label: Any = None, **fe
 
 def report(then: Window, now: Window, when: list[Any] | None = None, **keys: Any) -> DriftResult:
     policy = None if when is None else Retrain.model_validate({"when": when, **keys})
-    return watch(then, now, Drift(), policy)
+    return watch(then, now, policy_of(policy, Drift()))
 
 
 SHIFTED = number(OTHER + 0.5)
@@ -169,7 +172,9 @@ def test_drift_is_watched_without_a_policy_and_retrains_with_one():
     assert "1 of 1 feature drifted: x" in result.reasons[1]
 
 
-@pytest.mark.parametrize(("keys", "said"), [({"min_labels": 5}, "0 labels"), ({"consecutive": 2}, "1 of 2")])
+@pytest.mark.parametrize(
+    ("keys", "said"), [({"min_labels": 5}, "min_labels"), ({"consecutive": 2}, "1 of 2")]
+)
 def test_a_trigger_may_be_held_back(keys, said):
     result = report(window(x=number(NORMAL)), window(x=SHIFTED), ["drift"], **keys)
     assert result.decision == "watch"
@@ -179,11 +184,11 @@ def test_a_trigger_may_be_held_back(keys, said):
 
 def test_a_change_must_be_both_certain_and_large():
     then, now = window(x=number(NORMAL)), window(x=SHIFTED)
-    assert watch(then, now, Drift(min_effect=0.3), None).features[0].drifted
-    assert not watch(then, now, Drift(min_effect=0.7), None).features[0].drifted
+    assert watch(then, now, min_effect=0.3).features[0].drifted
+    assert not watch(then, now, min_effect=0.7).features[0].drifted
     few = window(10, x=number(NORMAL[:10])), window(10, x=number(OTHER[:10] + 1.0))
-    assert watch(*few, Drift(min_effect=0), None).features[0].effect > 0.3
-    assert not watch(*few, Drift(min_effect=0), None).features[0].drifted
+    assert watch(*few, min_effect=0).features[0].effect > 0.3
+    assert not watch(*few, min_effect=0).features[0].drifted
 
 
 def test_all_columns_share_the_rate():
@@ -215,9 +220,8 @@ def test_half_of_the_rate_is_spent_on_performance_where_it_is_known():
         if 0.0055 < p_value < 0.0095:
             break
     then, now = (with_labels(0.9, column) for column in (number(NORMAL), number(OTHER + shift)))
-    drift = Drift(min_effect=0)
-    assert watch(then, now, drift, None).features[0].drifted
-    judged = watch(then, now, drift, None, metric="accuracy")
+    assert watch(then, now, min_effect=0).features[0].drifted
+    judged = watch(then, now, min_effect=0, metric="accuracy")
     assert not judged.features[0].drifted
     assert judged.performance is not None
     assert judged.performance.realised is not None
@@ -259,7 +263,8 @@ def test_errors_drop_when_they_rise_by_a_share_of_the_reference(factor, fired):
 
 def test_performance_that_cannot_be_known_is_said_and_fires_nothing():
     windows = with_labels(0.9, number(NORMAL)), Window(2_000, {"x": number(OTHER)})
-    result = watch(*windows, Drift(), Retrain(when=["performance_drop", "estimated_drop"]), metric="accuracy")
+    policy = policy_of(Retrain(when=["performance_drop", "estimated_drop"]), Drift())
+    result = watch(*windows, policy, metric="accuracy")
     assert result.decision == "none"
     assert [trigger.value for trigger in result.triggers] == [None, None]
     assert "performance_drop is not known" in result.triggers[0].detail
@@ -286,8 +291,8 @@ def test_predictions_and_labels_are_watched_beside_the_features():
 
 
 def test_findings_are_watched_and_can_trigger():
-    finding = Finding("schema", "gone", "the column is missing in current.csv")
+    finding = Finding("schema", "gone", None, "the column is missing in current.csv")
     windows = window(x=number(NORMAL)), window(x=number(OTHER))
-    assert watch(*windows, Drift(), None, findings=[finding]).decision == "watch"
-    policy = Retrain(when=["data_quality"])
-    assert watch(*windows, Drift(), policy, findings=[finding]).decision == "retrain"
+    assert watch(*windows, NEVER, findings=[finding]).decision == "watch"
+    policy = policy_of(Retrain(when=["data_quality"]), Drift())
+    assert watch(*windows, policy, findings=[finding]).decision == "retrain"

@@ -35,10 +35,17 @@ class _Signed:
 
 
 class Invocation(Context):
-    """One run of one command."""
+    """One run of one command.
 
-    def __init__(self, command: str, common: Common) -> None:
+    Args:
+        command: its name.
+        common: its options.
+        summarise: whether the report goes to the summary of the job; of many models there is no room for all.
+    """
+
+    def __init__(self, command: str, common: Common, *, summarise: bool = True) -> None:
         super().__init__(command, common)
+        self._summarise = summarise
         self._signed: _Signed | None = None
 
     def check_output_dir(self) -> None:
@@ -96,7 +103,7 @@ class Invocation(Context):
         if self.actions.inside:
             self._annotate(document["warnings"])
         self.actions.write_outputs({"decision": document["decision"], **paths, **(outputs or {})})
-        if self.actions.summary is not None:
+        if self._summarise and self.actions.summary is not None:
             self.actions.write_summary(reports.markdown(document, limit=SUMMARY_LIMIT))
 
     def _annotate(self, warnings: Sequence[str]) -> None:
@@ -153,12 +160,28 @@ class Invocation(Context):
         published = sha256(to_json(document).encode()).hexdigest()
         if self._signed is None or self._signed.audit["document_sha256"] != published:
             raise ValueError("a document is recorded as it was published")
+        return self._append(self._signed)
+
+    def record_failure(self, document: Document) -> history.Appended | None:
+        """Append that a run came to no decision; nothing of it is written, as its reports would be of nothing."""
+        content = to_json(document).encode()
+        audited = audit.audit_document(
+            document,
+            document_sha256=sha256(content).hexdigest(),
+            config=self.loaded,
+            model=self.model,
+            surroundings=audit.Surroundings.of(Path.cwd(), self.model, self.actions),
+            actions=self.actions,
+        )
+        return self._append(_Signed(audited, sha256(audit.to_bytes(audited)).hexdigest()))
+
+    def _append(self, signed: _Signed) -> history.Appended | None:
         try:
             if not self._records():
                 return None
             credentials = self.forge.credentials if self.forge else ()
             repository = Repository.at(Path.cwd(), credentials)
-            done = history.append(repository, self._signed.audit, self._signed.sha256)
+            done = history.append(repository, signed.audit, signed.sha256)
         except PermissionDenied as error:
             self.notice(
                 "the decision is not in the history, for which the job needs `permissions: contents: write`;"

@@ -123,8 +123,10 @@ class Context:
             return []
         known = " and ".join(said)
         if self.command == "drift-report":
+            if names.weight is None:
+                return []
             return [
-                f"{known} count for performance alone: tests of columns take rows as independent and alike"
+                f"`columns.weight: {names.weight}` counts for performance alone: tests of columns take rows alike"
             ]
         if self.command == "evaluate-gate" and any(
             isinstance(e, Check) and e.discover for e in self.model.gate

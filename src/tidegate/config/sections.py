@@ -14,8 +14,8 @@ from pydantic import (
     WithJsonSchema,
 )
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w|y)")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
 
 
 def parse_duration(value: object) -> timedelta:
@@ -32,7 +32,7 @@ def parse_duration(value: object) -> timedelta:
     match = _DURATION.fullmatch(text)
     if match is None:
         raise ValueError(
-            f"{text!r} is no length of time: write a number and one of s, m, h, d, w, such as 7d"
+            f"{text!r} is no length of time: write a number and one of s, m, h, d, w, y, such as 7d"
         )
     return timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
 

@@ -179,7 +179,7 @@ class Flywheel:
         drift = self._command(
             "drift-report",
             month,
-            lambda i: drift_report.run(i, str(self.reference), str(current.files[0])),
+            lambda i: drift_report.run(i, drift_report.Request(str(self.reference), str(current.files[0]))),
         )
         realised = drift["performance"]["realised"]
         drifted = [feature for feature in drift["features"] if feature["drifted"]]
