@@ -195,14 +195,19 @@ def _why(result: ConceptDrift) -> str:
 
 
 def _in_words(result: ConceptDrift, windows: Windows) -> str:
+    worse = result.total.drop >= 0
+    sign = 1 if worse else -1
+
     def bounded(part: Part) -> str:
+        moved = number(sign * part.drop + 0.0)
         if part.ci is None:
-            return number(part.drop)
-        return f"{number(part.drop)} [{number(part.ci[0])}, {number(part.ci[1])}]"
+            return moved
+        low, high = sorted(sign * end for end in part.ci)
+        return f"{moved} [{number(low)}, {number(high)}]"
 
     parts = [
-        f"{result.metric} got worse by {number(result.total.drop)}: {bounded(result.explained)} because features"
-        f" moved, {bounded(result.remaining)} beyond that"
+        f"{result.metric} got {'worse' if worse else 'better'} by {number(abs(result.total.drop))}:"
+        f" {bounded(result.explained)} because features moved, {bounded(result.remaining)} beyond that"
     ]
     if result.present is None:
         parts.append(f"whether labels still follow features as they did cannot be told: {_why(result)}")
