@@ -49,7 +49,12 @@ test-all: $(STAMP) ## Run all tests with full simulations
 test-newest: $(STAMP) ## Run the unit tests with the newest version of every dependency
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(NEWEST)
 	VIRTUAL_ENV='$(CURDIR)/$(NEWEST)' $(BIN)/uv pip install --quiet --upgrade --editable '.[demo]' --group test
-	$(NEWEST)/$(notdir $(BIN))/python -m pytest --numprocesses $(WORKERS) -m "not slow" tests/unit
+	@freeze() { VIRTUAL_ENV="$$1" $(BIN)/uv pip freeze --quiet --exclude-editable | sort; }; \
+	if [ -z "$$(comm -23 <(freeze '$(CURDIR)/$(NEWEST)') <(freeze '$(CURDIR)/$(VENV)'))" ]; then \
+	  echo 'Nothing is newer than what is locked, which make test has tried.'; \
+	else \
+	  $(NEWEST)/$(notdir $(BIN))/python -m pytest --numprocesses $(WORKERS) -m "not slow" tests/unit; \
+	fi
 
 lint: $(STAMP) ## Check style, types, workflows, actions and scripts
 	$(BIN)/ruff check .
