@@ -41,7 +41,7 @@ demo: $(STAMP) ## Run the whole loop on the New York flights of 2013
 	$(BIN)/tidegate demo
 
 test: $(STAMP) ## Run all tests, simulations reduced (TESTS=tests/unit for a part)
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) $(TESTS)
+	OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest --numprocesses $(WORKERS) $(TESTS)
 
 test-all: $(STAMP) ## Run all tests with full simulations
 	TIDEGATE_SIMULATIONS=full $(BIN)/python -m pytest --numprocesses $(WORKERS) $(TESTS)

@@ -785,3 +785,11 @@ def test_very_wide_tables(tmp_path: Path, kind: str) -> None:
     findings = found(tmp_path, columns, {name: values[:1] * 3 for name, values in columns.items()}, kind=kind)
 
     assert len(findings) <= 3 * (MOST + 1)
+
+
+@pytest.mark.parametrize("size", [5_000, 500_000])
+def test_a_rare_new_category_beside_large_ones_is_no_chance(size: int) -> None:
+    """The old levels are far larger than the new one, which no bound that is scaled to them would see."""
+    rows = np.array([0.45, 0.3, 0.15, 0.08, 0.02]) * 2 * size
+    rows[-1] /= 2
+    assert chance.new_rows(rows, rows, 0.02 * size, size, size) < 1e-20

@@ -252,9 +252,10 @@ class _Tester:
 
 
 def window_length(times: Column) -> timedelta:
-    """From the first to the last time."""
+    """How much time a window takes: from the first to the last row, and as long as a row takes on average beyond."""
     known = times.values[~times.missing].astype("datetime64[us]")
-    return max(timedelta(microseconds=int((known.max() - known.min()).astype(np.int64))), _LEAST_LENGTH)
+    between = int((known.max() - known.min()).astype(np.int64))
+    return max(timedelta(microseconds=between * len(known) // max(len(known) - 1, 1)), _LEAST_LENGTH)
 
 
 def _values(times: Column | None) -> np.ndarray | None:

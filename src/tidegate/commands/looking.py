@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
 from tidegate.commands.column_tests import Tested, test_columns
 from tidegate.commands.drift_monitor import evidence, last_monitor
 from tidegate.commands.drift_windows import Sample, Side
@@ -25,7 +27,7 @@ from tidegate.drift.over_time import OverTime, track
 from tidegate.drift.performance import DEFAULT_METRIC, Realised, ReferenceFigures, realised_drop
 from tidegate.drift.profile import Profile
 from tidegate.drift.quality import Finding, QualityFacts, check, gather, overlap
-from tidegate.drift.results import Seen
+from tidegate.drift.results import Columns, Seen
 from tidegate.drift.tracked import TrackedValue
 from tidegate.drift.tracked_slices import Observed, Plan
 from tidegate.drift.windows import one_sided
@@ -52,6 +54,7 @@ class Occasion:
         past: earlier reports; None without a history.
         new_rows, age: see :class:`Seen`.
         alone: columns to watch that one of the windows lacks.
+        questions: the only ones that an answer is wanted to, each at the level that it has among all; None: all.
     """
 
     now: datetime
@@ -62,6 +65,7 @@ class Occasion:
     new_rows: int | None = None
     age: float | None = None
     alone: Sequence[str] = ()
+    questions: frozenset[Question] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,8 @@ class _Looking:
         self.occasion = occasion
         self.metric = metric_of(model)
         self.plan = plan_of(model, self.metric)
-        self.levels = divided(occasion.level, self._asked()) if occasion.level > 0 else {}
+        levels = divided(occasion.level, self._asked()) if occasion.level > 0 else {}
+        self.levels = {question: level for question, level in levels.items() if self._wants(question)}
         self.warnings: list[str] = []
 
     @property
@@ -133,15 +138,9 @@ class _Looking:
         return self.model.drift
 
     def everything(self) -> Looked:
-        keep = bool({"multivariate", "concept", "estimate"} & self.levels.keys()) or self._partly_labelled
-        tested = test_columns(
-            self.reference,
-            self.current,
-            self.features,
-            self.drift,
-            level=self._level("columns"),
-            keep=keep,
-        )
+        keep = bool({"multivariate", "concept", "estimate"} & self.levels.keys())
+        keep = keep or (self._partly_labelled and self._wants("performance"))
+        tested = self._tested(keep=keep)
         realised = self._realised()
         coverage = self._coverage(tested)
         estimated = self._estimated(tested)
@@ -158,7 +157,7 @@ class _Looking:
             calibration=self._calibration(),
             over_time=self._over_time(),
             monitor=monitor.report() if monitor else None,
-            quality=[*self._quality(), *tested.findings, *self._problems()],
+            quality=[*self._quality(), *tested.findings, *self._problems()] if self._wants("quality") else [],
             rows=self.current.rows,
             labels=None if self.current.label is None else int(self.current.known.sum()),
             new_rows=self.occasion.new_rows,
@@ -166,8 +165,23 @@ class _Looking:
         )
         return Looked(seen, self.levels, monitor, self.warnings)
 
+    def _wants(self, question: Question) -> bool:
+        return self.occasion.questions is None or question in self.occasion.questions
+
     def _level(self, question: Question) -> float:
         return self.levels.get(question, 0.0)
+
+    def _tested(self, *, keep: bool) -> Tested:
+        if not keep and not self._wants("columns"):
+            return Tested(Columns(features=[]), None, None)
+        return test_columns(
+            self.reference,
+            self.current,
+            self.features,
+            self.drift,
+            level=self._level("columns"),
+            keep=keep,
+        )
 
     def _asked(self) -> set[Question]:
         """What can be asked of these windows."""
@@ -225,7 +239,7 @@ class _Looking:
         return None if kept is None else ReferenceFigures.from_json(kept)
 
     def _realised(self) -> Realised | str | None:
-        if self.metric is None:
+        if self.metric is None or not self._wants("performance"):
             return None
         then, now = self._figures(), self.current.labelled
         if then is None or now is None:
@@ -250,7 +264,7 @@ class _Looking:
 
     def _coverage(self, tested: Tested) -> LabelCoverage | None:
         side = self.current
-        if side.label is None or not side.known.any():
+        if side.label is None or not side.known.any() or not self._wants("performance"):
             return None
         sample = tested.current or Sample(side.sampled, {})
         times = side.times.take(sample.rows) if side.times is not None else None
@@ -427,6 +441,7 @@ class _Looking:
             max_age=self.drift.max_age,
             min_rows=self.drift.min_rows,
             level=level / 2,
+            design_effect=self._dependence(),
         )
         table = self.reference.table if isinstance(self.reference, Side) else None
         shared = [*self.features]
@@ -435,6 +450,17 @@ class _Looking:
         return found + overlap(
             table, self.current.table, id=self.model.columns.id, columns=shared, level=level / 2
         )
+
+    def _dependence(self) -> float:
+        """Rows that stand for an independent one, at most: those of a cluster, and of a window where chunks vary."""
+        if self.drift.baseline == "chunks":
+            return float(self.current.rows)
+        sizes = [
+            np.unique(side.clusters, return_counts=True)[1].astype(np.float64)
+            for side in (self.reference, self.current)
+            if isinstance(side, Side) and side.clusters is not None
+        ]
+        return max((float((each**2).sum() / each.sum()) for each in sizes), default=1.0)
 
     @property
     def facts(self) -> QualityFacts:

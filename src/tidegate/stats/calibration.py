@@ -165,9 +165,10 @@ def calibration_error_excess(first: FloatArray, second: FloatArray) -> Interval:
     """By how much the difference of two calibration errors, the first less the second, is too large on average.
 
     Each error is too large by the sum over bins of ``E|gap + noise| - |gap|``: most where there is no gap, and hardly
-    at all where it is many standard errors wide. The true gaps are not known, so each is taken to be three standard
-    errors smaller than it is seen to be. Noise that both models share is in both errors: in no bin do their
-    excesses differ by more than their gaps do, plus what their standard errors differ by.
+    at all where it is many standard errors wide. The true gaps are not known, so each is taken to be a standard
+    error smaller than it is seen to be, which is too small on average over bins. Noise that both models share is
+    in both errors: in no bin do their excesses differ by more than their gaps do, plus what their standard errors
+    differ by.
 
     Args:
         first: sums over independent units of the rows, the labels and the scores in each bin of that model, shape
@@ -216,12 +217,10 @@ def _spread(each: FloatArray) -> FloatArray:
 
 def _folded_excess(gaps: FloatArray, noise: FloatArray) -> FloatArray:
     """Mean of ``|gap + noise| - |gap|`` for normal noise (Leone, Nelson & Nottingham, 1961), of gaps seen with it."""
-    surely = np.maximum(np.abs(gaps) - _SURE * noise, 0.0)
-    ratio = np.divide(surely, noise, out=np.zeros_like(surely), where=noise > 0)
-    excess: FloatArray = noise * math.sqrt(2 / math.pi) * np.exp(-(ratio**2) / 2) - 2 * surely * special.ndtr(
-        -ratio
-    )
-    return excess
+    likely = np.maximum(np.abs(gaps) - noise, 0.0)
+    ratio = np.divide(likely, noise, out=np.zeros_like(likely), where=noise > 0)
+    folded: FloatArray = noise * math.sqrt(2 / math.pi) * np.exp(-(ratio**2) / 2)
+    return np.asarray(folded - 2 * likely * special.ndtr(-ratio))
 
 
 def square_excess(first: FloatArray, second: FloatArray) -> Interval:

@@ -1,10 +1,10 @@
 """Are two samples of one law? Whether a classifier tells their rows apart (Lopez-Paz & Oquab, 2017).
 
 Ordinary cross-fitting lets the folds lend each other their chance differences: a test that takes them for independent
-alarms two to three times too often. Here the rows of a fold are scored by a model that saw earlier folds alone (Dawid's
-prequential principle, 1984). Given those, the windows of the fold's rows are a random permutation if nothing changed:
-its rank sum has a mean and a variance that are known (Mann & Whitney, 1947), whatever the model has learnt, and the
-standardised sums of the folds add up as independent ones do.
+alarms more than twice as often as it says. Here the rows of a fold are scored by a model that saw earlier folds alone
+(Dawid's prequential principle, 1984). Given those, the windows of the fold's rows are a random permutation if nothing
+changed: its rank sum has a mean and a variance that are known (Mann & Whitney, 1947), whatever the model has learnt,
+and the standardised sums of the folds add up as independent ones do.
 """
 
 import math

@@ -13,6 +13,7 @@ from scipy import special
 from tidegate.stats.results import FloatArray
 
 _RATES = np.logspace(-7, 2, 200)
+"""In units of one over a weight; where to look for the rate at which Chernoff's bound is sharpest."""
 
 
 def all_drawn(rows: float, current: float, reference: float) -> float:
@@ -57,7 +58,8 @@ def new_rows(
     log_chance = _log_all_drawn(kinds[0], current, reference)
     if observed <= float((counts * np.exp(log_chance) * kinds[1]).sum()):
         return 1.0
-    rates = _RATES / max(float(kinds[1].max()), 1.0)
+    # The bound holds at any rate: the sharpest lies near one over the largest weight, or over what was observed.
+    rates = np.concatenate([_RATES / max(each, 1.0) for each in (float(kinds[1].max()), observed)])
     with np.errstate(divide="ignore"):
         otherwise = np.log1p(-np.exp(np.minimum(log_chance, 0.0)))
     moments = np.logaddexp(otherwise[:, None], log_chance[:, None] + kinds[1][:, None] * rates)
