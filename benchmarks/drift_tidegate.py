@@ -47,7 +47,9 @@ def tidegate_report(windows: Windows, *, baseline: str = "rows", multivariate: b
         together = classifier_drift(then, now, level=levels["multivariate"], min_effect=SIZE)
     before = facts(windows.reference)
     # The other half of its level is for rows that stand in both windows.
-    quality = check(before, facts(windows.current, before), now=NOW, level=levels["quality"] / 2)
+    now_facts = facts(windows.current, before)
+    effect = float(now_facts.rows) if baseline == "chunks" else 1.0
+    quality = check(before, now_facts, now=NOW, level=levels["quality"] / 2, design_effect=effect)
     seen = Seen(columns=Columns(features=tests), multivariate=together, quality=quality)
     result = conclude(seen, Policy(), levels, Circumstances(now=NOW), min_effect=SIZE)
     drifted = [each.feature for each in result.features if each.drifted]
