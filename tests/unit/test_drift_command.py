@@ -153,7 +153,11 @@ FOUND = {
     "gone": (changed(), "z", "the column is missing in the current window"),
     "all missing": (changed(z=lambda i: None), "z", "is missing in every row of the current window"),
     "another type": (changed(z=lambda i: "many" if i == 7 else i % 5), "z", "was number, is text"),
-    "infinite": (changed(z=lambda i: "inf" if i == 7 else i % 5), "z", "1 infinite value, of which the reference has none"),
+    "infinite": (
+        changed(z=lambda i: "inf" if i == 7 else i % 5),
+        "z",
+        "1 infinite value, of which the reference has none",
+    ),
 }
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tidegate.reports import figures, gate, ranking
+from tidegate.reports import drift, figures, gate, ranking
+from tidegate.reports.drift_tracked import Followed, Gauge
 from tidegate.reports.escape import SENTENCE_LIMIT, Safe, code, md
 from tidegate.reports.verdicts import MARKS, Tone, category, check_tone, count, outcome_of, tone_of
 
@@ -157,11 +158,58 @@ def unbroken(text: Safe) -> Safe:
     return Safe(text.replace(" ", "\N{NO-BREAK SPACE}"))
 
 
-def drop(realised: Row) -> Safe:
-    """Draw a drop in performance as a loss, left of zero, with the loss that is accepted."""
-    low, high = realised["ci"] or (realised["drop"], realised["drop"])
-    bar = figures.interval_bar(-realised["drop"], (-high, -low), margin=realised.get("min_drop") or 0.0)
-    return Safe(f"<code>{bar}</code>")
+def drop(row: Row) -> Safe:
+    """Write the interval of a drop, and draw it as a loss, left of zero, with the loss that is accepted."""
+    if row.get("drop") is None:
+        return Safe("–")
+    low, high = row.get("ci") or (row["drop"], row["drop"])
+    bar = figures.interval_bar(-row["drop"], (-high, -low), margin=row.get("min_drop") or 0.0)
+    bounds = Safe(figures.interval(row.get("ci"), sign=True))
+    return Safe(f"<code>{bar}</code> {unbroken(bounds)}")
+
+
+def toned(text: Any, tone: Tone) -> Safe:
+    """Write a word with the mark of its tone; one that needs attention is bold."""
+    return _marked(str(text), tone)
+
+
+def weight(row: Row) -> Safe:
+    """Write how heavily a finding about data, or a trigger, weighs."""
+    level = str(row.get("severity"))
+    return _marked(level, drift.severity_tone(level))
+
+
+def column(row: Row) -> Safe:
+    """Name a column that was tested, what it is when it is no feature, and what changed in it."""
+    of, name = row.get("of"), str(row.get("feature"))
+    text = Safe(f"**{md(str(of))}**") if of else Safe("")
+    if of != name:
+        text = Safe(f"{text} {code(name)}".strip())
+    return Safe("<br>".join([text, *map(sentence, row.get("changes") or ())]))
+
+
+def followed(row: Followed) -> Safe:
+    """Name what is followed from report to report."""
+    name = code(str(row.about.get("name")))
+    where = f", {slice_name(row.about['slice'])}" if row.about.get("slice") else ""
+    return Safe(f"{name}{where}")
+
+
+def trend(row: Followed) -> Safe:
+    """Draw how a figure moved from report to report, and say it."""
+    line = f"<code>{figures.trend(row.values)}</code>" if len(row.values) > 1 else ""
+    words = toned(row.trend, row.trend_tone) if row.trend_tone == "act" else md(row.trend)
+    return Safe(" ".join(part for part in (line, words) if part))
+
+
+def spark(values: Sequence[float]) -> Safe:
+    """Draw shares of one from left to right."""
+    return Safe(f"<code>{figures.sparkline(values, 1.0)}</code>")
+
+
+def gauge(of: Gauge) -> Safe:
+    """Draw a monitor's evidence against its threshold."""
+    return Safe(f"<code>{figures.gauge_bar(of.value, of.threshold)}</code>")
 
 
 def confidence(rows: Sequence[Row]) -> Safe:

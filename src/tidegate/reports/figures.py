@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 Interval = Sequence[float]
 
 _WIDTH = 19  # characters of an interval bar; odd, so that it has a middle
+_GAUGE = 20  # characters of a gauge
 _LEVELS = "▁▂▃▄▅▆▇█"
 
 
@@ -100,6 +101,21 @@ def sparkline(shares: Sequence[float], top: float) -> str:
     """Draw shares as a row of blocks, the highest block standing for `top`."""
     last = len(_LEVELS) - 1
     return "".join(_LEVELS[min(last, round(last * max(0.0, value) / top))] for value in shares) if top else ""
+
+
+def trend(values: Sequence[float]) -> str:
+    """Draw values as a row of blocks from the lowest to the highest; one alone, or equal ones, at half height."""
+    if not values:
+        return ""
+    low, span = min(values), max(values) - min(values)
+    return sparkline([(value - low) / span if span else 0.5 for value in values], 1.0)
+
+
+def gauge_bar(value: float, threshold: float) -> str:
+    """Draw a value against a threshold (`┃`), both as shares of the scale."""
+    cells = ["█" if (cell + 0.5) / _GAUGE <= value else "░" for cell in range(_GAUGE)]
+    cells[min(_GAUGE - 1, int(threshold * _GAUGE))] = "┃"
+    return "".join(cells)
 
 
 def _is_number(value: Any) -> TypeGuard[int | float]:

@@ -12,7 +12,16 @@ from typing import Any
 
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 
-from tidegate.reports import cells, comparison, figures, gate, ranking
+from tidegate.reports import (
+    cells,
+    comparison,
+    drift,
+    drift_columns,
+    drift_performance,
+    figures,
+    gate,
+    ranking,
+)
 from tidegate.reports.escape import Safe, code, digest, md
 from tidegate.reports.verdicts import Document, command_of, count, verdict_of
 
@@ -135,6 +144,13 @@ def _environment() -> Environment:
         cells.drop,
         cells.confidence,
         cells.shape,
+        cells.toned,
+        cells.weight,
+        cells.column,
+        cells.followed,
+        cells.trend,
+        cells.spark,
+        cells.gauge,
     ):
         environment.filters[cell.__name__] = cell
     environment.filters["flatten"] = cells.flatten
@@ -147,6 +163,10 @@ def _environment() -> Environment:
         "count": lambda number, noun: Safe(count(number, noun)),
         "gates": gate,
         "comparisons_of": comparison.read,
+        "drift_of": drift.read,
+        "drift_parts": drift_performance,
+        "left_over": drift_columns.left_over,
+        "severities": drift.severities,
         "ranking": ranking,
         "shown": _shown,
         "verdict_of": verdict_of,

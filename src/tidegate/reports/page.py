@@ -9,7 +9,17 @@ from typing import Any
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 from markupsafe import Markup
 
-from tidegate.reports import cells, charts, comparison, figures, gate, ranking
+from tidegate.reports import (
+    cells,
+    charts,
+    comparison,
+    drift,
+    drift_charts,
+    drift_performance,
+    figures,
+    gate,
+    ranking,
+)
 from tidegate.reports.escape import NAME_LIMIT, SENTENCE_LIMIT, visible
 from tidegate.reports.verdicts import (
     MARKS,
@@ -23,6 +33,7 @@ from tidegate.reports.verdicts import (
     verdict_of,
 )
 
+_MOST_PICTURES = 200  # of columns, in either group
 _TEMPLATES = Path(__file__).with_name("templates") / "html"
 
 
@@ -73,6 +84,7 @@ def _environment() -> Environment:
     ):
         environment.filters[figure.__name__] = figure
     environment.filters |= {
+        "capital": drift.capitalised,
         "confidence": cells.confidence,
         "flatten": cells.flatten,
         "name": _name,
@@ -81,6 +93,7 @@ def _environment() -> Environment:
         "slice": _slice,
         "tone": tone_of,
         "check_tone": check_tone,
+        "weight": drift.severity_tone,
     }
     style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
     environment.globals |= {
@@ -89,6 +102,11 @@ def _environment() -> Environment:
         "counted": count,
         "gates": gate,
         "comparisons_of": comparison.read,
+        "drift_charts": drift_charts,
+        "drift_of": drift.read,
+        "drift_parts": drift_performance,
+        "most_pictures": _MOST_PICTURES,
+        "severities": drift.severities,
         "ranking": ranking,
         "style": Markup(style),  # noqa: S704 - our own file
         "style_hash": base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),

@@ -97,8 +97,8 @@ def features(document: Row) -> list[Row]:
         return not feature.get("drifted"), -(feature.get("effect") or 0.0)
 
     outcomes = [
-        {**document[f"{name}_drift"], "of": name}
-        for name in ("prediction", "label")
+        {**document[f"{name}_drift"], "of": name.replace("_", " ")}
+        for name in ("prediction", "predicted_class", "label")
         if document.get(f"{name}_drift")
     ]
     return [*outcomes, *sorted(document.get("features") or [], key=key)]
