@@ -31,7 +31,13 @@ def steps(path: Path, job: str | None = None) -> list[dict[str, Any]]:
 
 
 def test_the_templates_are_there():
-    assert [path.stem for path in TEMPLATES] == ["model-gate", "release", "retrain", "scheduled-drift"]
+    assert [path.stem for path in TEMPLATES] == [
+        "model-gate",
+        "release",
+        "retrain",
+        "scheduled-drift-all",
+        "scheduled-drift",
+    ]
 
 
 @each_template
@@ -95,8 +101,8 @@ def test_checkout_leaves_no_credentials_behind(path):
 
 @each_template
 def test_reports_are_kept_whatever_happens(path):
-    (upload,) = [step for step in steps(path) if step.get("uses", "").startswith("actions/upload-artifact@")]
-    assert upload["if"] == "always()"
+    uploads = [step for step in steps(path) if step.get("uses", "").startswith("actions/upload-artifact@")]
+    assert {step["if"] for step in uploads} == {"always()"}
 
 
 MODEL_GATE = ROOT / "workflow-templates" / "model-gate.yml"
@@ -137,14 +143,65 @@ def test_whatever_comments_runs_no_code_of_a_pull_request():
     assert download["with"]["name"] == upload["with"]["name"]
 
 
+SCHEDULED = ROOT / "workflow-templates" / "scheduled-drift.yml"
+OF_ALL = ROOT / "workflow-templates" / "scheduled-drift-all.yml"
+
+
+def own(path: Path, job: str | None = None) -> list[dict[str, Any]]:
+    return [step for step in steps(path, job) if OWN_ACTION.fullmatch(step.get("uses", ""))]
+
+
 def test_only_a_drift_report_that_says_retrain_opens_a_pull_request():
-    *_, drift, retrain, _ = steps(ROOT / "workflow-templates" / "scheduled-drift.yml")
+    drift, _, retrain = own(SCHEDULED)
     assert drift["id"] == "drift"
     assert retrain["if"] == "steps.drift.outputs.decision == 'retrain'"
     assert retrain["with"]["drift-report"] == "${{ steps.drift.outputs.json }}"
 
 
+def test_a_run_by_hand_passes_the_policy_by_and_a_schedule_does_not():
+    assert load(SCHEDULED)["on"]["workflow_dispatch"]["inputs"]["retrain"]["default"] is True
+    drift, *_ = own(SCHEDULED)
+    assert drift["with"]["by-hand"] == "${{ inputs.retrain || 'false' }}"
+    assert not any("by-hand" in step["with"] for step in own(OF_ALL))
+
+
+@pytest.mark.parametrize("path", [SCHEDULED, OF_ALL], ids=lambda path: path.stem)
+def test_a_job_that_fails_before_its_report_leaves_a_record(path):
+    drift, record, *_ = own(path, "drift")
+    assert record["uses"] == drift["uses"]
+    # What the report itself stumbles over is recorded by it, and once.
+    assert record["if"] == "${{ failure() && steps.drift.outcome == 'skipped' }}"
+    assert record["with"]["failed"]
+    assert record["with"].get("all") == drift["with"].get("all")
+
+
+def test_each_of_many_models_is_retrained_though_another_could_not_be_watched():
+    jobs = load(OF_ALL)["jobs"]
+    assert jobs["retrain"]["if"] == "${{ !cancelled() && needs.drift.outputs.decision == 'retrain' }}"
+    assert jobs["retrain"]["strategy"]["matrix"] == "${{ fromJSON(needs.drift.outputs.matrix) }}"
+    assert jobs["retrain"]["strategy"]["fail-fast"] is False
+    (retrain,) = own(OF_ALL, "retrain")
+    assert retrain["with"] == {"model": "${{ matrix.model }}", "drift-report": "${{ matrix.json }}"}
+    (upload,) = [
+        step for step in steps(OF_ALL, "drift") if step.get("uses", "").startswith("actions/upload-artifact@")
+    ]
+    (download,) = [
+        step
+        for step in steps(OF_ALL, "retrain")
+        if step.get("uses", "").startswith("actions/download-artifact@")
+    ]
+    # The paths in the matrix are those of the job that wrote the reports.
+    assert download["with"] == {"name": upload["with"]["name"], "path": upload["with"]["path"].rstrip("/")}
+
+
+def test_the_job_that_watches_all_models_opens_no_pull_request():
+    jobs = load(OF_ALL)["jobs"]
+    assert jobs["drift"]["permissions"] == {"contents": "write"}
+    assert jobs["retrain"]["permissions"] == {"contents": "write", "pull-requests": "write"}
+
+
 def test_two_retrainings_never_race():
     names = ("scheduled-drift", "retrain")
     groups = [load(ROOT / "workflow-templates" / f"{name}.yml")["concurrency"]["group"] for name in names]
-    assert [re.sub(r"\$\{\{.*\}\}", "", group) for group in groups] == ["retrain-", "retrain-"]
+    groups.append(load(OF_ALL)["jobs"]["retrain"]["concurrency"]["group"])
+    assert {re.sub(r"\$\{\{.*\}\}", "", group) for group in groups} == {"retrain-"}

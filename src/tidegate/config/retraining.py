@@ -39,14 +39,20 @@ class Drift(Section):
 
     features: list[str] | None = Field(default=None, min_length=1)
     texts: list[str] = Field(
-        default_factory=list, description="columns of free text, watched by their length, words and characters"
+        default_factory=list,
+        description="columns of free text, watched by their length, words and characters",
     )
     reference: str | None = Field(
-        default=None, description="table, source or profile (.json) that stands for normal, unless one is given"
+        default=None,
+        description="table, source or profile (.json) that stands for normal, unless one is given",
     )
-    current: str | None = Field(default=None, description="table or source of the window under watch, likewise")
+    current: str | None = Field(
+        default=None, description="table or source of the window under watch, likewise"
+    )
     false_alarm_rate: float = Field(default=0.01, gt=0, lt=0.5, description="of the whole report")
-    min_effect: float = Field(default=0.05, ge=0, description="size of a change below which it does not count")
+    min_effect: float = Field(
+        default=0.05, ge=0, description="size of a change below which it does not count"
+    )
     alarms: Alarms | None = None
     monitor: Monitor | None = None
     baseline: Literal["rows", "chunks"] = Field(
@@ -66,12 +72,15 @@ class Drift(Section):
         default_factory=list, description="segments whose performance is compared and tracked over time"
     )
     metrics: list[MetricName] = Field(
-        default_factory=list, description="metrics of the segments; by default the metric of `performance_drop`"
+        default_factory=list,
+        description="metrics of the segments; by default the metric of `performance_drop`",
     )
     label_delay: Duration | None = Field(
         default=None, description="how long labels take: younger rows are left out of realised performance"
     )
-    max_age: Duration | None = Field(default=None, description="of the newest row, beyond which data are stale")
+    max_age: Duration | None = Field(
+        default=None, description="of the newest row, beyond which data are stale"
+    )
     min_rows: int = Field(default=1, ge=1, description="fewer rows in the current window are a finding")
     expected_every: Duration | None = Field(
         default=None, description="how often reports are due; by default as the history shows"

@@ -116,8 +116,6 @@ def _tested(reference: Window, current: Window, min_effect: float, level: float)
     def test(then: Column, now: Column) -> ColumnTest:
         return compare_columns(then, now, min_effect=min_effect, level=level / max(count, 1))
 
-    prediction, label = (
-        None if then is None or now is None else test(then, now) for then, now in outcomes
-    )
+    prediction, label = (None if then is None or now is None else test(then, now) for then, now in outcomes)
     features = [test(column, current.features[name]) for name, column in reference.features.items()]
     return Columns(features=features, prediction=prediction, label=label)
