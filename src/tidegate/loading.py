@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, Tag, ValidationError
+from pydantic import BaseModel, Tag, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from tidegate.config import Config, Model
@@ -69,21 +69,39 @@ def load_config(path: Path) -> LoadedConfig:
     Raises:
         ConfigError: the file is missing, is no YAML, or does not fit; the message names line, key and mend.
     """
+    raw = read_bytes(path, "write one (see README, 'Configure'), or pass --config PATH")
+    return LoadedConfig(parse_config(raw, str(path)), path, hashlib.sha256(raw).hexdigest())
+
+
+def read_bytes(path: Path, mend: str) -> bytes:
+    """The bytes of a file of settings; `mend` says what to do when it does not exist.
+
+    Raises:
+        ConfigError: it is missing, cannot be read, or is too large.
+    """
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        raise ConfigError(
-            f"{path} does not exist: write one (see README, 'Configure'), or pass --config PATH"
-        ) from None
+        raise ConfigError(f"{path} does not exist: {mend}") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     if len(raw) > MAX_BYTES:
         raise ConfigError(f"{path} has {len(raw):,} bytes; a configuration of over {MAX_BYTES:,} is refused")
-    return LoadedConfig(parse_config(raw, str(path)), path, hashlib.sha256(raw).hexdigest())
+    return raw
 
 
 def parse_config(raw: bytes, name: str) -> Config:
     """Check the bytes of a configuration file; `name` stands in messages.
+
+    Raises:
+        ConfigError: as :func:`load_config`.
+    """
+    found: Config = parse_settings(raw, name, Config, needs="at least `version: 1` and `models:`")
+    return found
+
+
+def parse_settings(raw: bytes, name: str, shape: Any, *, needs: str) -> Any:
+    """Check the bytes of a file of settings against a shape that pydantic knows; `needs` is what an empty one lacks.
 
     Raises:
         ConfigError: as :func:`load_config`.
@@ -96,7 +114,7 @@ def parse_config(raw: bytes, name: str) -> Config:
     try:
         node = loader.get_single_node()
         if node is None:
-            raise ConfigError(f"{name} is empty: it needs at least `version: 1` and `models:`")
+            raise ConfigError(f"{name} is empty: it needs {needs}")
         _refuse_repeated_keys(node, name)
         data = loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
@@ -111,9 +129,9 @@ def parse_config(raw: bytes, name: str) -> Config:
     finally:
         loader.dispose()
     try:
-        return Config.model_validate(data)
+        return TypeAdapter(shape).validate_python(data)
     except ValidationError as error:
-        raise ConfigError("\n".join(_describe(error, node, name))) from None
+        raise ConfigError("\n".join(_describe(error, node, name, shape))) from None
 
 
 def _refuse_repeated_keys(root: yaml.Node, name: str) -> None:
@@ -146,12 +164,12 @@ def _refuse_repeated_keys(root: yaml.Node, name: str) -> None:
                 stack.append(value)
 
 
-def _describe(error: ValidationError, node: yaml.Node, name: str) -> Iterator[str]:
+def _describe(error: ValidationError, node: yaml.Node, name: str, shape: Any) -> Iterator[str]:
     # A union reports every branch that did not fit; the deepest path of a line tells the most.
     best: dict[int, tuple[int, str]] = {}
     for item in error.errors(include_url=False):
         path, line, depth = _locate(node, item["loc"])
-        message = _message(item)
+        message = _message(item, shape)
         if line not in best or depth > best[line][0]:
             best[line] = (depth, f"{name}:{line}: {'.'.join(map(str, path)) or 'file'}: {message}")
     for line in sorted(best):
@@ -177,10 +195,10 @@ def _locate(node: yaml.Node, location: Sequence[int | str]) -> tuple[list[int | 
     return path, line, len(path)
 
 
-def _message(item: Any) -> str:
+def _message(item: Any, shape: Any) -> str:
     match item["type"]:
         case "extra_forbidden":
-            accepted = _keys_at(Config, list(item["loc"])[:-1])
+            accepted = _keys_at(shape, list(item["loc"])[:-1])
             instead = key_instead(item["loc"][-1], accepted)
             return (
                 f"unknown key.{f' Write {instead}.' if instead else did_you_mean(item['loc'][-1], accepted)}"
