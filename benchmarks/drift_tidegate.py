@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from typing import cast
 
 import numpy as np
 from drift_data import Frame, Scenario, Values, Verdict, Windows
@@ -11,7 +12,7 @@ from tidegate.commands.column_tests import window_length
 from tidegate.config import Drift
 from tidegate.drift.chunks import against_chunks, chunk_baseline, chunk_codes
 from tidegate.drift.concluding import Circumstances, conclude
-from tidegate.drift.label_free import estimate_performance
+from tidegate.drift.label_free import EstimateMethod, estimate_performance
 from tidegate.drift.levels import Question, divided
 from tidegate.drift.multivariate import classifier_drift
 from tidegate.drift.quality import ColumnFacts, QualityFacts, check
@@ -46,10 +47,10 @@ def tidegate_report(windows: Windows, *, baseline: str = "rows", multivariate: b
     if multivariate:
         together = classifier_drift(then, now, level=levels["multivariate"], min_effect=SIZE)
     before = facts(windows.reference)
-    # The other half of its level is for rows that stand in both windows.
+    # The rest of its level is for rows that stand in both windows, and for rows without a label.
     now_facts = facts(windows.current, before)
     effect = float(now_facts.rows) if baseline == "chunks" else 1.0
-    quality = check(before, now_facts, now=NOW, level=levels["quality"] / 2, design_effect=effect)
+    quality = check(before, now_facts, now=NOW, level=levels["quality"] / 3, design_effect=effect)
     seen = Seen(columns=Columns(features=tests), multivariate=together, quality=quality)
     result = conclude(seen, Policy(), levels, Circumstances(now=NOW), min_effect=SIZE)
     drifted = [each.feature for each in result.features if each.drifted]
@@ -123,7 +124,7 @@ def estimate(
             current,
             reference_features=features[0],
             current_features=features[1],
-            method=method,  # type: ignore[arg-type]
+            method=cast("EstimateMethod", method),
         )
         if isinstance(found, str):
             raise SystemExit(found)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tidegate.drift.figures import Figure, Measure, change, figure_from_json, figures
-from tidegate.drift.performance import ReferenceFigures, realised_drop, realised_drops
+from tidegate.drift.performance import ReferenceFigures, realised_drop
 from tidegate.errors import ConfigError, DataError
 from tidegate.metrics.data import Groups, Predictions
 from tidegate.stats.intervals import mover_difference
@@ -47,13 +47,6 @@ def test_metrics_with_options():
     # The options that a metric has by default need not be given.
     ece = realised_drop("expected_calibration_error", then, now, confidence=0.99, min_drop=None)
     assert ece.realised is not None
-
-
-def test_several_metrics():
-    measures = [Measure("accuracy"), Measure("roc_auc"), Measure("recall")]
-    found = realised_drops(measures, window(1), window(2, accuracy=0.7), confidence=0.99)
-    assert [each.metric for each in found] == ["accuracy", "roc_auc", "recall"]
-    assert all(each.realised.fired for each in found)
 
 
 def test_a_stored_reference_does():
@@ -168,3 +161,9 @@ def test_stored_figures_are_not_trusted(kept):
         figure_from_json(kept)
     with pytest.raises(DataError, match="make the profile again"):
         ReferenceFigures.from_json([kept])
+
+
+@pytest.mark.parametrize("value", [10**400, True, "1", [1]])
+def test_a_stored_figure_that_is_no_number_is_refused(value):
+    with pytest.raises(DataError, match="finite value"):
+        ReferenceFigures.from_json({"accuracy": {"value": value, "rows": 10}})

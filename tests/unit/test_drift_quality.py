@@ -521,7 +521,9 @@ def test_a_weekend_is_compared_with_weekends(tmp_path: Path) -> None:
 
     # 2026-01-31 is a Saturday.
     assert found(tmp_path, days(0, 30), days(30, 2), timestamp="t") == []
-    assert one(found(tmp_path, days(0, 30), days(30, 2, weekend=100), timestamp="t"), "volume").value > 5  # type: ignore[operator]
+    value = one(found(tmp_path, days(0, 30), days(30, 2, weekend=100), timestamp="t"), "volume").value
+    assert value is not None
+    assert value > 5
 
 
 def test_too_few_days_for_volume_is_said(tmp_path: Path) -> None:

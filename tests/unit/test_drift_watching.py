@@ -289,3 +289,41 @@ def test_chunks_of_time_know_the_week(place: Workspace) -> None:
     assert made.code == 0, made.err
     (feature,) = report(place, "sunday.csv", reference="profile.json")["features"]
     assert (feature["drifted"], feature["baseline"]) == (False, "chunks")
+
+
+def test_a_report_that_may_not_alarm_does_not(kept: Workspace) -> None:
+    drift = {"false_alarm_rate": 0.3, "alarms": {"false_per": "1s"}}
+    configure(kept, m={**MODEL, "drift": drift})
+    # Each of these spends a part of what one second may spend; together more than it has.
+    for week in range(5):
+        kept.table("week.csv", drawn(40 + week, flipped=0.04, day=8 + 7 * week))
+        document = report(kept, "week.csv", "--history", "on")
+    assert document["alarms"]["level"] >= 0
+    assert sum(document["levels"].values()) == pytest.approx(document["alarms"]["level"])
+    realised = document["performance"]["realised"]
+    assert realised["confidence"] >= 1 - 2 * max(document["alarms"]["level"], 1e-6)
+
+
+def test_what_the_history_keeps_says_at_which_confidence(kept: Workspace) -> None:
+    first = report(kept, "same.csv", "--history", "on")
+    (record,) = records(kept)
+    assert first["levels"]["segments"] == pytest.approx(1 - record["drift"]["tracked"][0]["confidence"])
+    kept.table("later.csv", drawn(7, day=15))
+    second = report(kept, "later.csv", "--history", "on")
+    # Trends have their share now.
+    kept_at = records(kept)[1]["drift"]["tracked"][0]["confidence"]
+    assert second["levels"]["segments"] / 2 == pytest.approx(1 - kept_at)
+
+
+def test_a_profile_says_what_it_cannot_do(place: Workspace) -> None:
+    configure(place, m={**MODEL, "drift": {"multivariate": True}})
+    assert place.tidegate("profile", "--table", "then.csv", "--output", "profile.json").code == 0
+    (warning,) = report(place, "same.csv", reference="profile.json")["warnings"]
+    assert "`multivariate: true` and concept drift: it takes the rows of the reference" in warning
+
+
+@pytest.mark.parametrize("cut", [{"quantiles": 4}, {"period": "week"}])
+def test_slices_are_the_same_in_every_window(place: Workspace, cut: dict[str, Any]) -> None:
+    configure(place, m={**MODEL, "drift": {"slices": [{"x": cut}]}})
+    ended = place.tidegate("drift-report", "--reference", "then.csv", "--current", "same.csv")
+    assert (ended.code, "at other places in each window" in ended.err) == (2, True)

@@ -36,7 +36,7 @@ def compare(
     reference: Mapping[str, Column], current: Mapping[str, Column], **options: object
 ) -> Multivariate:
     settings: dict[str, object] = {"level": 0.01, "min_effect": 0.05, **options}
-    return classifier_drift(reference, current, **settings)  # type: ignore[arg-type]
+    return classifier_drift(reference, current, **settings)  # type: ignore[arg-type]  # options of any test
 
 
 def publishable(result: Multivariate) -> None:

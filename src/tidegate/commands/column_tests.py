@@ -212,8 +212,10 @@ class _Tester:
         if baseline is None:
             return test
         found = against_chunks(baseline, now, level=self._level)
-        if found.warning:
-            self.findings.append(Finding("chunks", test.name, None, found.warning, "info"))
+        finding = Finding("chunks", None, None, found.warning, "info")
+        # Columns have the same chunks, and mostly the same to be said of them.
+        if found.warning and finding not in self.findings:
+            self.findings.append(finding)
         return replace(
             test,
             test="chunks of time",

@@ -1,13 +1,11 @@
 """``drift-report``: compare the current window with the reference, and say whether to retrain."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from tidegate.commands.base import Invocation
-from tidegate.commands.column_tests import window_length
 from tidegate.commands.comparison_inputs import in_repository
 from tidegate.commands.drift_past import Past, Serving, read_past, serving_model, windows_hash
 from tidegate.commands.drift_windows import Side
@@ -17,11 +15,10 @@ from tidegate.documents import Document, make_document
 from tidegate.drift.concluding import Circumstances, conclude
 from tidegate.drift.profile import Profile, read_profile
 from tidegate.drift.quality import Finding
-from tidegate.drift.results import DriftResult, Seen
-from tidegate.drift.tracked import Trend, tracked_values, trend
+from tidegate.drift.results import DriftResult
 from tidegate.drift.watchdog import last_good_run, watch_dog
 from tidegate.errors import ConfigError, DataError, TidegateError, UsageError
-from tidegate.history.drift import FAILED, KeptWindow, PastReport, kept_part, tracked_records
+from tidegate.history.drift import FAILED, KeptWindow, kept_part
 from tidegate.suggest import did_you_mean
 from tidegate.tables import Table, quote
 
@@ -149,10 +146,9 @@ def drift_document(
         alone=alone,
     )
     looked = look(then.what, side, features, invocation.model, occasion)
-    seen, kept, trends = _over_time(invocation, looked.seen, past, side, now)
-    seen = _with(seen, trends, [*seen.quality, *_watched(invocation, past, window, now)])
+    quality = [*looked.seen.quality, *_watched(invocation, past, window, now)]
     result = conclude(
-        seen,
+        replace(looked.seen, quality=quality),
         policy_of(invocation.model.retrain, invocation.model.drift),
         looked.levels,
         Circumstances(
@@ -196,7 +192,7 @@ def drift_document(
                 acted=result.decision == "retrain",
                 by_hand=result.by_hand,
                 monitor=looked.monitor.state() if looked.monitor else None,
-                tracked=kept,
+                tracked=kept_values(looked.tracked),
             ),
         },
     )
@@ -268,31 +264,6 @@ def _watched(invocation: Invocation, past: Past, window: KeptWindow, now: dateti
         expected_every=invocation.model.drift.expected_every,
         last_commit=commit if invocation.actions.inside else None,
     )
-
-
-def _over_time(
-    invocation: Invocation, seen: Seen, past: Past, side: Side, now: datetime
-) -> tuple[Seen, list[dict[str, Any]], list[Trend]]:
-    """Figures for the history, and how they moved from report to report."""
-    if seen.over_time is None:
-        return seen, [], []
-    values = tracked_values(seen.over_time.tracked, confidence=0.95)
-    if not past.reports:
-        return seen, kept_values(values), []
-    before: Sequence[PastReport] = [
-        report
-        for report in past.reports
-        if report.kept.windows.current is None or report.kept.windows.current.sha256 != side.table.sha256
-    ]
-    apart = window_length(side.times) / 2 if side.times is not None else timedelta(0)
-    end = _period(side)[1] or now.isoformat()
-    found = trend(tracked_records(before), values, end, apart=apart)
-    return seen, kept_values(values), [each for each in found if each.points > 1]
-
-
-def _with(seen: Seen, trends: list[Trend], quality: list[Finding]) -> Seen:
-    own = {field.name: getattr(seen, field.name) for field in fields(Seen)}
-    return Seen(**{**own, "trends": trends, "quality": quality})
 
 
 def _new_rows(invocation: Invocation, serving: Serving) -> int | None:

@@ -91,7 +91,7 @@ class Side:
             return None
         return self.table.read([(name, "category")])[name, "category"]
 
-    @property
+    @cached_property
     def clusters(self) -> np.ndarray | None:
         """Codes of the clusters from 0, rows without one being clusters of their own; None without clusters."""
         if self.cluster is None:
@@ -133,7 +133,7 @@ class Side:
         missing = [column.missing for column in self.answers.values()]
         return ~np.logical_or.reduce(missing) if missing else np.ones(self.rows, dtype=np.bool_)
 
-    @property
+    @cached_property
     def prediction(self) -> Column | None:
         """The score, of several classes that of the likeliest, or else the prediction."""
         score, prediction = self.model.columns.score, self.model.columns.prediction
@@ -144,7 +144,7 @@ class Side:
             return Column("confidence", "number", scores.max(axis=1))
         return self.answers.get(prediction) if prediction is not None else None
 
-    @property
+    @cached_property
     def predicted_class(self) -> Column | None:
         """The class that was predicted, where that is something else than :attr:`prediction`."""
         names, task = self.model.columns, self.model.task

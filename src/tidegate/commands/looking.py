@@ -3,12 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from tidegate.commands.column_tests import Tested, test_columns
+from tidegate.commands.column_tests import Tested, test_columns, window_length
 from tidegate.commands.drift_monitor import evidence, last_monitor
 from tidegate.commands.drift_windows import Sample, Side
 from tidegate.config import Drift, Model
@@ -28,16 +29,19 @@ from tidegate.drift.performance import DEFAULT_METRIC, Realised, ReferenceFigure
 from tidegate.drift.profile import Profile
 from tidegate.drift.quality import Finding, QualityFacts, check, gather, overlap
 from tidegate.drift.results import Columns, Seen
-from tidegate.drift.tracked import TrackedValue
+from tidegate.drift.tracked import TrackedValue, Trend, tracked_values, trend
 from tidegate.drift.tracked_slices import Observed, Plan
 from tidegate.drift.windows import one_sided
-from tidegate.history.drift import KeptWindow, PastReport
+from tidegate.history.drift import KeptWindow, PastReport, tracked_records
 from tidegate.metrics import METRICS
 from tidegate.metrics.data import Predictions
 from tidegate.tables import Table
 
 _LABELLED = 0.95
 """Share of labels from which on an estimate without them says nothing new."""
+_PARTS_OF_QUALITY = 3
+"""Questions that share a level: values, rows of both windows, and rows without a label."""
+_NEXT_TO_NOTHING = 1e-6
 _SEED = 20260101
 _MOST_EXPLAINING = 15
 """Features that a change of performance is explained by, those that moved most."""
@@ -70,12 +74,13 @@ class Occasion:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What was seen, at which levels, and the monitor after this window."""
+    """What was seen, at which levels, the monitor after this window, and figures for the history."""
 
     seen: Seen
     levels: Mapping[Question, float]
     monitor: Monitor | None
     warnings: list[str]
+    tracked: list[TrackedValue]
 
 
 def metric_of(model: Model) -> str | None:
@@ -145,6 +150,8 @@ class _Looking:
         coverage = self._coverage(tested)
         estimated = self._estimated(tested)
         monitor = self._monitor(tested, realised, estimated)
+        over_time = self._over_time()
+        tracked = tracked_values(over_time.tracked, confidence=self._of_segments()) if over_time else []
         seen = Seen(
             columns=tested.columns,
             metric=self.metric,
@@ -155,7 +162,8 @@ class _Looking:
             multivariate=self._multivariate(tested),
             concept=self._concept(tested),
             calibration=self._calibration(),
-            over_time=self._over_time(),
+            over_time=over_time,
+            trends=self._trends(tracked),
             monitor=monitor.report() if monitor else None,
             quality=[*self._quality(), *tested.findings, *self._problems()] if self._wants("quality") else [],
             rows=self.current.rows,
@@ -163,13 +171,15 @@ class _Looking:
             new_rows=self.occasion.new_rows,
             age=self.occasion.age,
         )
-        return Looked(seen, self.levels, monitor, self.warnings)
+        self._tell_what_profiles_lack()
+        return Looked(seen, self.levels, monitor, self.warnings, tracked)
 
     def _wants(self, question: Question) -> bool:
         return self.occasion.questions is None or question in self.occasion.questions
 
     def _level(self, question: Question) -> float:
-        return self.levels.get(question, 0.0)
+        """At least next to nothing: a report that may not alarm is asked all the same."""
+        return max(self.levels.get(question, 0.0), _NEXT_TO_NOTHING)
 
     def _tested(self, *, keep: bool) -> Tested:
         if not keep and not self._wants("columns"):
@@ -218,12 +228,16 @@ class _Looking:
         return bool(known.any() and not known.all())
 
     @property
+    def _surely_labelled(self) -> bool:
+        return float(self.current.known.mean()) >= _LABELLED
+
+    @property
     def _can_estimate(self) -> bool:
         if self.drift.estimate == "none" or self.metric is None or self.current.predictions is None:
             return False
         if self.model.task not in ("binary", "multiclass", "regression"):
             return False
-        if float(self.current.known.mean()) >= _LABELLED:
+        if self._surely_labelled:
             return False
         if isinstance(self.reference, Profile):
             return self.reference.label_free is not None
@@ -249,7 +263,7 @@ class _Looking:
             self.metric,
             then,
             now,
-            confidence=one_sided(self._level("performance")) if "performance" in self.levels else 0.95,
+            confidence=one_sided(self._level("performance")),
             min_drop=self._min_drop(),
         )
         return found.realised or found.detail
@@ -273,7 +287,7 @@ class _Looking:
             self._columns_of(sample) if self._partly_labelled else {},
             times=times,
             label_delay=self.drift.label_delay,
-            level=self.occasion.level or 0.01,
+            level=self._level("quality") / _PARTS_OF_QUALITY,
             min_effect=self.drift.min_effect,
         )
 
@@ -298,7 +312,8 @@ class _Looking:
     def _estimated(self, tested: Tested) -> Estimated | str | None:
         if "estimate" not in self.levels or self.metric is None or self.drift.estimate == "none":
             return None
-        confidence = one_sided(self._level("estimate"))
+        # One side of the drop's interval fires, and both of the one that arrived labels are held against.
+        confidence = one_sided(self._level("estimate") / 3)
         threshold = self.model.columns.threshold
         now = self.current.partly_labelled
         if now is None:
@@ -338,10 +353,6 @@ class _Looking:
 
     def _multivariate(self, tested: Tested) -> Multivariate | None:
         if "multivariate" not in self.levels or tested.reference is None or tested.current is None:
-            if self.drift.multivariate and isinstance(self.reference, Profile):
-                self.warnings.append(
-                    "`multivariate: true` needs the rows of the reference, which a profile does not have"
-                )
             return None
         cluster = None
         if isinstance(self.reference, Side) and self.reference.cluster and self.current.cluster:
@@ -407,7 +418,45 @@ class _Looking:
             then = [TrackedValue.from_json(each) for each in kept]
         if then is None:
             return None
-        return track(then, now, self.plan, confidence=1 - self._level("segments"))
+        return track(then, now, self.plan, confidence=self._of_segments())
+
+    def _of_segments(self) -> float:
+        """Confidence of tracked figures, which share their level with the trends where there are any."""
+        return 1 - self._level("segments") / (2 if self.occasion.past else 1)
+
+    def _trends(self, tracked: Sequence[TrackedValue]) -> list[Trend]:
+        """How figures moved from report to report, this window among them once."""
+        before = [
+            report
+            for report in self.occasion.past or ()
+            if report.kept.windows.current is None
+            or report.kept.windows.current.sha256 != self.occasion.window.sha256
+        ]
+        if not tracked or not before:
+            return []
+        times = self.current.times
+        apart = window_length(times) / 2 if times is not None else timedelta(0)
+        end = self.occasion.window.end or self.occasion.now.isoformat()
+        level = self._level("segments") / 2
+        found = trend(tracked_records(before), tracked, end, level=level, apart=apart)
+        return [each for each in found if each.points > 1]
+
+    def _tell_what_profiles_lack(self) -> None:
+        if not isinstance(self.reference, Profile):
+            return
+        lacking = []
+        if self.drift.multivariate:
+            lacking.append("`multivariate: true`")
+        if self._has_labels and self.current.labelled is not None:
+            lacking.append("concept drift")
+        if self.drift.estimate in ("pape", "dle") or (
+            self.model.task == "regression" and self.metric is not None and not self._surely_labelled
+        ):
+            lacking.append("an estimate of performance without labels by PAPE or DLE")
+        if lacking:
+            self.warnings.append(
+                f"{' and '.join(lacking)}: it takes the rows of the reference, which a profile does not have"
+            )
 
     def _monitor(
         self, tested: Tested, realised: Realised | str | None, estimated: Estimated | str | None
@@ -432,7 +481,7 @@ class _Looking:
         )
 
     def _quality(self) -> list[Finding]:
-        level = self._level("quality") or self.occasion.level or 1e-6
+        level = self._level("quality") / _PARTS_OF_QUALITY
         now = survey(self.current.table, self._surveyed, self.model, self.occasion.now, against=self.facts)
         found = check(
             self.facts,
@@ -440,7 +489,7 @@ class _Looking:
             now=self.occasion.now,
             max_age=self.drift.max_age,
             min_rows=self.drift.min_rows,
-            level=level / 2,
+            level=level,
             design_effect=self._dependence(),
         )
         table = self.reference.table if isinstance(self.reference, Side) else None
@@ -448,7 +497,7 @@ class _Looking:
         if self.model.columns.timestamp in self.current.table.schema:
             shared.append(str(self.model.columns.timestamp))
         return found + overlap(
-            table, self.current.table, id=self.model.columns.id, columns=shared, level=level / 2
+            table, self.current.table, id=self.model.columns.id, columns=shared, level=level
         )
 
     def _dependence(self) -> float:
@@ -462,14 +511,12 @@ class _Looking:
         ]
         return max((float((each**2).sum() / each.sum()) for each in sizes), default=1.0)
 
-    @property
+    @cached_property
     def facts(self) -> QualityFacts:
         """Those of the reference."""
         if isinstance(self.reference, Profile):
             return QualityFacts.from_json(self.reference.quality)
-        if not hasattr(self, "_facts"):
-            self._facts = survey(self.reference.table, self._surveyed, self.model, self.occasion.now)
-        return self._facts
+        return survey(self.reference.table, self._surveyed, self.model, self.occasion.now)
 
     @property
     def _surveyed(self) -> list[str]:

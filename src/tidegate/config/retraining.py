@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tidegate.config.measures import MetricName, SliceSpec
+from tidegate.config.measures import MetricName, SliceSpec, cuts
 from tidegate.config.sections import Day, Duration, Section, Words, parse_duration, placeholders
 from tidegate.drift.policy import parse_condition
 
@@ -90,6 +90,16 @@ class Drift(Section):
     def _chunks_have_a_length(self) -> Self:
         if self.chunk is not None and self.baseline != "chunks":
             raise ValueError("`chunk:` needs `baseline: chunks`")
+        return self
+
+    @model_validator(mode="after")
+    def _slices_are_those_of_every_window(self) -> Self:
+        for cut in (cut for spec in self.slices for cut in cuts(spec)):
+            if cut.quantiles is not None or cut.period is not None:
+                raise ValueError(
+                    f"`drift.slices` cuts {cut.column!r} at other places in each window, so that there is nothing to"
+                    " compare: use `edges:`, or values"
+                )
         return self
 
 

@@ -161,7 +161,7 @@ def _of_numbers(first: Predictions, second: Predictions) -> Outcomes | str:
     if first.prediction is None or second.prediction is None or first.label is None or second.label is None:
         return "the windows have no predictions"
     with np.errstate(over="ignore", invalid="ignore"):
-        residuals = [data.label - data.prediction for data in (first, second)]  # type: ignore[operator]
+        residuals = [first.label - first.prediction, second.label - second.prediction]
         spread = float(np.std(residuals[0]))
     predictions = [first.prediction, second.prediction]
     known = all(np.isfinite(each).all() for each in (*residuals, *predictions))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from tidegate.documents import is_number
 from tidegate.errors import ConfigError, DataError
 from tidegate.metrics import METRICS, Metric, dependent, find
 from tidegate.metrics.data import Groups, Predictions
@@ -220,7 +221,7 @@ def figure_from_json(kept: object) -> Figure:
         bounds = kept.get("ci")
         limits = [] if bounds is None else [[kept.get("confidence", 0.95), *_sequence(bounds)]]
     levels = tuple(_level(each) for each in _sequence(limits))
-    if not (value is None or _is_number(value)) or not (type(rows) is int and rows >= 0):
+    if not (value is None or is_number(value)) or not (type(rows) is int and rows >= 0):
         raise DataError(
             "a stored figure must have a finite value and a count of rows: make the profile again"
         )
@@ -231,11 +232,11 @@ def figure_from_json(kept: object) -> Figure:
 
 def _level(kept: object) -> tuple[float, float | None, float | None]:
     parts = _sequence(kept)
-    if len(parts) != 3 or not _is_number(parts[0]) or not 0 < parts[0] < 1:
+    if len(parts) != 3 or not is_number(parts[0]) or not 0 < parts[0] < 1:
         raise DataError(
             "an interval of a stored figure must be a level between 0 and 1 and two bounds: make the profile again"
         )
-    if not all(each is None or _is_number(each) for each in parts[1:]):
+    if not all(each is None or is_number(each) for each in parts[1:]):
         raise DataError("bounds of a stored figure must be finite numbers or null: make the profile again")
     low, high = (None if each is None else float(each) for each in parts[1:])
     return float(parts[0]), low, high
@@ -245,7 +246,3 @@ def _sequence(kept: object) -> Sequence[Any]:
     if not isinstance(kept, list | tuple) or len(kept) > 10:
         raise DataError("intervals of a stored figure must be short lists: make the profile again")
     return kept
-
-
-def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(float(value))  # type: ignore[arg-type]

@@ -84,7 +84,7 @@ def cross_fit(encoded: Encoded, current: np.ndarray, fold: np.ndarray, seed: int
 def single_thread() -> AbstractContextManager[Any]:
     """While it lasts sums are made in one order: threads would each add up in their own, on every runner another."""
     import sklearn.ensemble  # noqa: F401 (only what is loaded already can be limited)
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it has no type hints
 
     limited: AbstractContextManager[Any] = threadpool_limits(limits=1)
     return limited

@@ -123,22 +123,6 @@ def realised_drop(
     return _compared(measure, then, now, (rows, current.rows), confidence, min_drop)
 
 
-def realised_drops(
-    measures: Sequence[Measure],
-    reference: Predictions | ReferenceFigures,
-    current: Predictions,
-    *,
-    confidence: float,
-) -> list[Performance]:
-    """Several metrics, each as :func:`realised_drop` with the size that counts by default; none is corrected for."""
-    return [
-        realised_drop(
-            each.metric, reference, current, confidence=confidence, min_drop=None, options=each.options
-        )
-        for each in measures
-    ]
-
-
 def _whole(measure: Measure, data: Predictions, confidence: float) -> Figure:
     return figures(measure, data, Groups.everything(data.rows), confidence=confidence)[0]
 

@@ -182,5 +182,6 @@ def _row_of_failures(past: Sequence[PastReport]) -> list[PastReport]:
 
 def _failed(row: Sequence[PastReport]) -> str:
     runs = "the last run" if len(row) == 1 else f"the last {len(row):,} runs"
+    newest = "" if len(row) == 1 else ", the newest"
     reason = row[-1].kept.failed
-    return f"{runs} failed, the newest with: {reason}" if reason else f"{runs} read no rows"
+    return f"{runs} failed{newest} with: {reason}" if reason else f"{runs} read no rows"
