@@ -162,6 +162,12 @@ def _training_data(invocation: Invocation, request: Request, drift: Document | N
         return invocation.open(invocation.retrain.data)
     recorded = {each["role"]: each["path"] for each in (drift or {}).get("provenance", {}).get("data", [])}
     specs = [request.reference or recorded.get("reference"), request.current or recorded.get("current")]
+    profile = next((spec for spec in specs if spec is not None and spec.lower().endswith(".json")), None)
+    if profile is not None:
+        raise UsageError(
+            f"{profile} is a profile, which has no rows to train on: set `retrain.data:` in the config, or give"
+            " --reference"
+        )
     tables = [invocation.open(spec) for spec in specs if spec is not None]
     if not tables:
         raise UsageError(

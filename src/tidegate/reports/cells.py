@@ -185,7 +185,8 @@ def column(row: Row) -> Safe:
     text = Safe(f"**{md(str(of))}**") if of else Safe("")
     if of != name:
         text = Safe(f"{text} {code(name)}".strip())
-    return Safe("<br>".join([text, *map(sentence, row.get("changes") or ())]))
+    # Without the space a name and a number would be a reference to a ticket.
+    return Safe("<br> ".join([text, *map(sentence, row.get("changes") or ())]))
 
 
 def followed(row: Followed) -> Safe:
