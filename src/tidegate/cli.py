@@ -161,6 +161,80 @@ def profile(table: str, output: Path | None, config: Path, model: str | None) ->
     return command.run(Context("profile", common), table, output)
 
 
+@cli.command("backtest")
+@_option("--history", metavar="FILE", help="A labelled table with times, to be cut into windows.")
+@_option(
+    "--windows",
+    multiple=True,
+    type=_Lines(),
+    metavar="FILE",
+    help="Or its windows, in order; a glob by name.",
+)
+@_option("--window", metavar="LENGTH", help="How long a window is, such as 7d.")
+@_option("--onset", metavar="DATE", help="When the change began, where that is known.  [default: estimated]")
+@_option(
+    "--policies",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Further trigger policies: YAML of names, each with keys of `retrain:`.",
+)
+@_option(
+    "--periodic",
+    multiple=True,
+    type=click.IntRange(min=1),
+    metavar="K",
+    help="Compare with retraining after every K windows too.",
+)
+@_option(
+    "--first",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Windows before the first model serves.  [default: a quarter]",
+)
+@_option(
+    "--train-last", metavar="LENGTH", help="How much of the history a model is trained on.  [default: all]"
+)
+@_option(
+    "--predictions",
+    multiple=True,
+    type=_Lines(),
+    metavar="DATE=FILE",
+    help="In place of training: stored predictions (or their column) of a version trained on rows until then.",
+)
+@_option(
+    "--max-retrains",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Models to train at most after the first.",
+)
+@_option("--thresholds/--no-thresholds", default=True, help="Try thresholds around those of the config.")
+@_common
+def backtest(
+    history: str | None,
+    windows: tuple[str, ...],
+    predictions: tuple[str, ...],
+    policies: Path | None,
+    periodic: tuple[int, ...],
+    **more: Any,
+) -> int:
+    """Replay a labelled history through trigger policies, and recommend one."""
+    from tidegate.commands import backtest as command
+
+    own = {
+        name: more.pop(name)
+        for name in ("window", "onset", "first", "train_last", "max_retrains", "thresholds")
+    }
+    request = command.Request(
+        history=history,
+        windows=windows,
+        predictions=predictions,
+        policies=policies,
+        periodic=periodic,
+        **own,
+    )
+    return command.run(_invocation("backtest", more), request)
+
+
 @cli.command("open-retrain-pr")
 @_option("--drift-report", metavar="FILE", help="The drift report (JSON) to act on.")
 @_option("--reason", metavar="TEXT", help="Why, for a retraining that a person asked for.")

@@ -40,6 +40,7 @@ PAGES = [
     "drift-retrain",
     "retrain-opened",
     "promoted",
+    "backtest",
 ]
 
 Renderer = Callable[[dict[str, Any]], str]

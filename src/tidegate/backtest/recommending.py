@@ -11,6 +11,8 @@ from tidegate.backtest.timeline import Timeline
 from tidegate.stats.results import Interval
 from tidegate.wording import first_few, number, plural
 
+_WHOLE = 1_000
+
 
 def judged(costs: Costed, timeline: Timeline, onset: Onset, prices: Prices | None) -> list[Judged]:
     """Every run with what it achieved, in the order of the runs."""
@@ -35,7 +37,7 @@ def judged(costs: Costed, timeline: Timeline, onset: Onset, prices: Prices | Non
                 mean_metric=math.fsum(known) / len(known) if known else None,
                 points_lost=math.fsum(costs.losses[i]),
                 cost=None if prices is None else costs.total(i),
-                ci=None if prices is None else _finite(costs.interval(i)),
+                ci=None if prices is None else _finite(costs.interval(i), least=0.0),
                 same_as=first_on.get(run.path),
             )
         )
@@ -63,16 +65,21 @@ def recommend(
         possible = [i for i in order if may[i]] or list(order)
         best = min(possible, key=lambda i: (len(costs.runs[i].path), _rounded(costs.total(i)), i))
     run = costs.runs[best]
-    others = [costs.runs[i].name for i in order if may[i] and i != best]
+    paths = {run.path}
+    others = []
+    for i in order:
+        if may[i] and costs.runs[i].path not in paths:
+            paths.add(costs.runs[i].path)
+            others.append(costs.runs[i].name)
     sentences = [
         _achieved(costs, best, prices),
         *_against(costs, best, prices),
-        _sure(costs, run, others),
+        *_sure(costs, run, others),
     ]
     return Recommendation(
         policy=run.name,
         settings=run.settings,
-        sentence=". ".join(sentences),
+        sentence="; ".join(sentences),
         snippet=snippet(run.settings),
         not_told_apart=others,
     )
@@ -80,13 +87,14 @@ def recommend(
 
 def _achieved(costs: Costed, best: int, prices: Prices | None) -> str:
     run = costs.runs[best]
-    windows = plural(len(costs.compared), "window")
-    lost = f"{plural(len(run.path), 'retraining')} and {number(math.fsum(costs.losses[best]))} points of the metric"
+    lost = (
+        f"{plural(len(run.path), 'retraining')} and {number(math.fsum(costs.losses[best]))} points of the metric lost"
+        f" over {plural(len(costs.compared), 'window')}"
+    )
     if prices is None:
-        return f"{run.name} takes {lost} lost over {windows}, the fewest retrainings of those that may lose the least"
-    bounds = _finite(costs.interval(best))
-    within = f" [{number(bounds[0])}, {number(bounds[1])}]" if bounds else ""
-    return f"{run.name} costs the least, {number(costs.total(best))}{within} over {windows}: {lost} lost"
+        return f"{run.name!r} takes {lost}: the fewest retrainings of those that may lose the least"
+    within = _bounds(costs.interval(best), least=0.0)
+    return f"{run.name!r} costs the least, {_amount(costs.total(best))}{within}: {lost}"
 
 
 def _against(costs: Costed, best: int, prices: Prices | None) -> list[str]:
@@ -94,39 +102,47 @@ def _against(costs: Costed, best: int, prices: Prices | None) -> list[str]:
     told = []
     unit = "" if prices is not None else " points"
     for i, run in enumerate(costs.runs):
-        if run.kind not in ("configured", "baseline") or run.path == costs.runs[best].path:
-            continue
-        if run.kind == "baseline" and run.path:
+        never = run.kind == "baseline" and not run.path
+        if not (never or run.kind == "configured") or run.path == costs.runs[best].path:
             continue
         amount, interval = costs.saving(best, i)
-        bounds = _finite(interval)
-        within = f" [{number(bounds[0])}, {number(bounds[1])}]" if bounds else ""
-        what = "saves" if amount >= 0 else "loses"
-        if amount < 0 and bounds:
-            within = f" [{number(-bounds[1])}, {number(-bounds[0])}]"
-        told.append(f"against {run.name} it {what} {number(abs(amount))}{unit}{within}")
+        what, shown = ("saves", interval) if amount >= 0 else ("loses", -interval)
+        told.append(f"against {run.name!r} it {what} {_amount(abs(amount))}{unit}{_bounds(shown)}")
     return told
 
 
-def _sure(costs: Costed, run: Run, others: Sequence[str]) -> str:
-    if not others:
-        return "every other policy is worse beyond chance"
-    same = [each.name for each in costs.runs if each.path == run.path and each.name != run.name]
-    apart = [name for name in others if name not in same]
-    parts = []
+def _sure(costs: Costed, run: Run, others: Sequence[str]) -> list[str]:
+    """What else does the same, what may do as well, and whether that it beats the configured policy is shown."""
+    same = sum(each.path == run.path for each in costs.runs) - 1
+    told = []
     if same:
-        parts.append(f"the same is done by {first_few(same, separator='; ')}")
-    if apart:
-        parts.append(f"these windows cannot tell it from {first_few(apart, separator='; ')}")
-    configured = next((each for each in costs.runs if each.kind == "configured"), None)
-    if configured is not None and configured.name in others:
-        parts.append("they are no reason to change the configured policy")
-    return "; ".join(parts)
+        told.append(f"{same:,} more of the policies did the same on this history")
+    if not others:
+        return [*told, "every other policy is worse beyond chance"]
+    told.append(f"these windows cannot tell it from {_quoted(others)}")
+    if any(each.kind == "configured" and each.name in others for each in costs.runs):
+        told.append("that it is better than the configured policy is not shown")
+    return told
 
 
-def _finite(interval: Interval) -> tuple[float, float] | None:
+def _quoted(names: Sequence[str]) -> str:
+    return first_few([repr(name) for name in names])
+
+
+def _bounds(interval: Interval, *, least: float = -math.inf) -> str:
+    bounds = _finite(interval, least=least)
+    return "" if bounds is None else f" [{_amount(bounds[0])}, {_amount(bounds[1])}]"
+
+
+def _finite(interval: Interval, *, least: float = -math.inf) -> tuple[float, float] | None:
+    """The bounds, of which none lies below the least that is possible; None without them."""
     bounded = math.isfinite(interval.low) and math.isfinite(interval.high)
-    return (interval.low, interval.high) if bounded else None
+    return (max(interval.low, least), interval.high) if bounded else None
+
+
+def _amount(value: float) -> str:
+    """Of a currency: from a thousand on in whole units."""
+    return f"{value:,.0f}" if abs(value) >= _WHOLE else number(value)
 
 
 def _rounded(cost: float) -> float:

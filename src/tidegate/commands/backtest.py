@@ -11,6 +11,7 @@ from tidegate.backtest import (
     Judged,
     Onset,
     Prices,
+    Recommendation,
     Run,
     Timeline,
     costed,
@@ -97,6 +98,11 @@ def backtest_document(invocation: Invocation, request: Request) -> Document:
     metric = _metric(model)
     onset_at = _moment(request.onset)
     trials = read_trials(request.policies) if request.policies is not None else {}
+    base = _base(model, metric)
+    if not base.when and not trials:
+        raise ConfigError(
+            "there is no policy to try: write conditions under `retrain.when:`, or give --policies FILE"
+        )
     state = State(invocation.common.output_dir / STATE)
     history = _history(invocation, request, state)
     delay = model.drift.label_delay or timedelta(0)
@@ -105,7 +111,6 @@ def backtest_document(invocation: Invocation, request: Request) -> Document:
     models = _models(model, history, timeline, state, versions, request)
     world = HistoryWorld(invocation, model, metric, history, timeline, models, state)
     replays = _Replays(world, Progress(len(timeline.served)))
-    base = _base(model, metric)
     runs = replays.all(_entrants(model, base, trials, timeline))
     runs += replays.all(_schedules(runs, request.periodic, timeline))
     if request.thresholds and base.when:
@@ -126,7 +131,7 @@ def backtest_document(invocation: Invocation, request: Request) -> Document:
         "backtest",
         model=invocation.model_name,
         decision=advice.policy,
-        reasons=_reasons(advice.sentence, onset, found),
+        reasons=_reasons(advice, onset, found),
         warnings=[
             *history.warnings,
             *label_wait(history, delay),
@@ -146,7 +151,9 @@ def backtest_document(invocation: Invocation, request: Request) -> Document:
             "rows": rows,
             "models": models.trained,
             "onset": onset,
-            "policies": [_policy(each) for each in found if each.kind != "variant"],
+            "policies": [
+                _policy(each) for each in found if each.kind != "variant" or each.name == advice.policy
+            ],
             "thresholds": [_brief(each) for each in found if each.kind == "variant"],
             "left_out": [each.name for each in runs if each.stopped is not None],
             "recommendation": advice,
@@ -286,10 +293,6 @@ def _base(model: Model, metric: str) -> Retrain:
 def _entrants(model: Model, base: Retrain, trials: dict[str, Any], timeline: Timeline) -> list[Entrant]:
     own = [configured(base, model.drift)] if base.when else []
     others = [given(name, trial, model.drift) for name, trial in trials.items()]
-    if not own and not others:
-        raise ConfigError(
-            "there is no policy to try: write conditions under `retrain.when:`, or give --policies FILE"
-        )
     return [*own, *others, scheduled(0, timeline)]
 
 
@@ -316,8 +319,8 @@ def _prices(model: Model) -> Prices | None:
     return None if costs is None else Prices(costs.retrain, costs.point_of_metric)
 
 
-def _reasons(sentence: str, onset: Onset, found: Sequence[Judged]) -> list[str]:
-    told = [sentence, onset.sentence]
+def _reasons(advice: Recommendation, onset: Onset, found: Sequence[Judged]) -> list[str]:
+    told = [*advice.sentence.split("; "), onset.sentence]
     for each in found:
         if each.kind == "configured" and each.false_alarms:
             told.append(

@@ -1,7 +1,6 @@
 """The history as a world in which models serve: what a drift report would have said, and what was true."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, timedelta
@@ -70,6 +69,12 @@ class HistoryWorld:
         self._models = models
         self._state = state
         self._values: dict[tuple[str, int], Value] = {}
+        self._contrasts: dict[tuple[str, str, int], Contrast] = {}
+        self._known: dict[str, Signals] = {}
+        self._watchers: dict[Asked, tuple[Model, str]] = {}
+        # To open a table only for its fingerprint takes longer than most of what is kept under it.
+        self._fingerprints: dict[tuple[str, int], str] = {}
+        self._references: dict[tuple[Serving, int], str | None] = {}
 
     @property
     def first(self) -> str:
@@ -89,6 +94,12 @@ class HistoryWorld:
 
     def contrast(self, new: str, old: str, window: int) -> Contrast:
         """See :class:`tidegate.backtest.World`."""
+        key = (new, old, window)
+        if key not in self._contrasts:
+            self._contrasts[key] = self._compared(new, old, window)
+        return self._contrasts[key]
+
+    def _compared(self, new: str, old: str, window: int) -> Contrast:
         first, second = self._shared(new, old, window)
         if first is None or second is None:
             return Contrast(None, None)
@@ -102,10 +113,9 @@ class HistoryWorld:
 
     def first_drop(self, window: int, min_drop: float | None, confidence: float) -> Realised | None:
         """The drop of the first model in a window, in hindsight."""
-        reference = self._reference(
-            Serving(self.first, self.timeline.first - 1), len(self.timeline.spans) - 1
-        )
-        then = None if reference is None else reference.labelled
+        serving = Serving(self.first, self.timeline.first - 1)
+        reference = self._models.reference(serving, len(self.timeline.spans) - 1)
+        then = None if reference is None else Side(reference, self._plain).labelled
         now = self._side(self.first, window).labelled
         if then is None or now is None:
             return None
@@ -117,70 +127,94 @@ class HistoryWorld:
         self, serving: Serving, window: int, asked: Asked, level: float, monitor: Mapping[str, Any] | None
     ) -> Signals | None:
         """See :class:`tidegate.backtest.strategies.Watched`."""
-        reference = self._reference(serving, window)
-        if reference is None or reference.rows == 0:
+        compared = self._reference_sha(serving, window)
+        if compared is None:
             return None
         now = self.timeline.at(window).replace(tzinfo=UTC)
         age = (self.timeline.at(window) - self.timeline.at(serving.since)).total_seconds()
         newest = self.timeline.known(window)
         known = sum(span.rows for span in self.timeline.spans[: newest + 1])
+        new_rows = max(known - self._models.trained_rows(serving), 0)
         labelled = newest if newest > serving.since else None
-        model = self._watched(asked)
-        questions = asked.questions
+        if asked not in self._watchers:
+            model = self._watched(asked)
+            about = model.model_dump(mode="json", include={"task", "columns", "drift", "compare"})
+            self._watchers[asked] = (model, digest(about))
+        model, settings = self._watchers[asked]
         made_from = {
-            "reference": reference.table.sha256,
-            "current": self._models.scored(serving.model, window).sha256,
-            "labelled": None if labelled is None else self._models.scored(serving.model, labelled).sha256,
+            "reference": compared,
+            "current": self._sha(serving.model, window),
+            "labelled": None if labelled is None else self._sha(serving.model, labelled),
             "delayed": newest < window,
-            "model": json.loads(model.model_dump_json(include={"task", "columns", "drift", "compare"})),
+            "model": settings,
             "drop": [asked.metric, asked.min_drop],
-            "questions": sorted(questions),
+            "questions": sorted(asked.questions),
+            "label_drift": "label_drift" in asked.facts,
             "level": level,
             "age": age,
             "now": now.isoformat(),
-            "new_rows": known - self._models.trained_rows(serving),
+            "new_rows": new_rows,
             "monitor": None if monitor is None else dict(monitor),
         }
+        key = digest(made_from)
+        if key in self._known:
+            return self._known[key]
         found = self._state.find(made_from)
         if found is None:
             occasion = Occasion(
                 now=now,
                 level=level,
-                reference=hashlib.sha256(f"{reference.table.sha256} {serving.model}".encode()).hexdigest(),
+                reference=hashlib.sha256(f"{compared} {serving.model}".encode()).hexdigest(),
                 window=self._kept(window),
                 past=_remembered(monitor, now - timedelta(days=1)),
-                new_rows=max(known - self._models.trained_rows(serving), 0),
+                new_rows=new_rows,
                 age=age,
-                questions=questions,
+                questions=asked.questions,
             )
             also: frozenset[Question] = frozenset({"columns"} if "label_drift" in asked.facts else ())
-            found = self._looked(serving, window, labelled, reference, model, occasion, _ON_LABELS | also)
+            found = self._looked(serving, window, labelled, model, occasion, _ON_LABELS | also)
             self._state.keep(made_from, found)
-        return Signals(found["facts"], found["labels"], found["monitor"])
+        self._known[key] = Signals(found["facts"], found["labels"], found["monitor"])
+        return self._known[key]
+
+    def _sha(self, model: str, window: int) -> str:
+        key = (model, window)
+        if key not in self._fingerprints:
+            self._fingerprints[key] = self._models.scored(model, window).sha256
+        return self._fingerprints[key]
+
+    def _reference_sha(self, serving: Serving, window: int) -> str | None:
+        key = (serving, window)
+        if key not in self._references:
+            table = self._models.reference(serving, window)
+            self._references[key] = None if table is None else table.sha256
+        return self._references[key]
 
     def _looked(
         self,
         serving: Serving,
         window: int,
         labelled: int | None,
-        reference: Side,
         model: Model,
         occasion: Occasion,
         on_labels: frozenset[Question],
     ) -> dict[str, Any]:
         """What a drift report says: facts, labels and the state of the monitor, plain JSON."""
+        reference = self._models.reference(serving, window)
+        if reference is None:
+            raise LookupError("there is nothing to compare with")
         if labelled == window:
-            current = self._read(self._models.scored(serving.model, window), model)
+            current = Side(self._models.scored(serving.model, window), model)
             found = self._look(reference, current, model, occasion)
             seen, levels = found.seen, found.levels
         else:
             occasion = replace(occasion, level=occasion.level / 2)
             questions = occasion.questions or frozenset()
-            current = self._read(self._without_labels(serving.model, window), model)
+            current = Side(self._without_labels(serving.model, window), model)
             found = self._look(reference, current, model, replace(occasion, questions=questions - _ON_LABELS))
             seen, levels = replace(found.seen, labels=0), found.levels
             if labelled is not None:
-                late = self._read(self._models.scored(serving.model, labelled), model)
+                late = Side(self._models.scored(serving.model, labelled), model)
                 again = replace(occasion, questions=questions & on_labels, past=None)
                 model = model.model_copy(update={"drift": model.drift.model_copy(update={"monitor": None})})
                 told = self._look(reference, late, model, again)
@@ -200,12 +234,11 @@ class HistoryWorld:
         state = None if found.monitor is None else found.monitor.state()
         return {"facts": facts, "labels": seen.labels, "monitor": state}
 
-    def _look(self, reference: Side, current: Side, model: Model, occasion: Occasion) -> Looked:
-        then = Stand(reference.table.path, reference.table.sha256, reference.rows, reference, None, None)
+    def _look(self, reference: Table, current: Side, model: Model, occasion: Occasion) -> Looked:
+        side = Side(reference, model)
+        then = Stand(reference.path, reference.sha256, reference.rows, side, None, None)
         features, alone, _ = features_of(self._invocation, then, current)
-        return look(
-            self._read(reference.table, model), current, features, model, replace(occasion, alone=alone)
-        )
+        return look(side, current, features, model, replace(occasion, alone=alone))
 
     def _watched(self, asked: Asked) -> Model:
         """The configuration as the policy has it; labels are taken away here, so that none are young."""
@@ -222,10 +255,6 @@ class HistoryWorld:
             }
         )
 
-    def _reference(self, serving: Serving, window: int) -> Side | None:
-        table = self._models.reference(serving, window)
-        return None if table is None else self._read(table, self._plain)
-
     @property
     def _plain(self) -> Model:
         """Without a delay of labels, which hindsight does not know."""
@@ -234,10 +263,7 @@ class HistoryWorld:
         )
 
     def _side(self, model: str, window: int) -> Side:
-        return self._read(self._models.scored(model, window), self._plain)
-
-    def _read(self, table: Table, model: Model) -> Side:
-        return Side(table, model)
+        return Side(self._models.scored(model, window), self._plain)
 
     def _without_labels(self, model: str, window: int) -> Table:
         scored, label = self._models.scored(model, window), str(self._model.columns.label)

@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tidegate.reports import comparison, figures, gate_lines, ranking
+from tidegate.reports import backtest, comparison, figures, gate_lines, ranking
 from tidegate.reports.escape import SENTENCE_LIMIT, terminal_text
 from tidegate.reports.gate_lines import subject
 from tidegate.reports.verdicts import Document, Tone, check_tone, command_of, verdict_of
@@ -123,7 +123,44 @@ def _drift_table(document: Document) -> Table:
     return ("drifted", "feature", "effect", "adjusted p"), rows
 
 
-_TABLES = {"evaluate-gate": _gate_table, "compare-to-prod": _comparison_table, "drift-report": _drift_table}
+def _backtest_table(document: Document) -> Table:
+    rows = []
+    for row in backtest.read(document).rows:
+        about = row.about
+        rows.append(
+            [
+                row.standing,
+                str(about.get("name")),
+                figures.number(row.retrains),
+                f"{figures.number(about.get('alarms'))} ({figures.number(about.get('false_alarms'))})",
+                figures.setting(about.get("days_to_alarm")),
+                figures.number(about.get("mean_metric")),
+                figures.number(about.get("points_lost")),
+                figures.number(about.get("cost")),
+                figures.interval(about.get("ci")),
+            ]
+        )
+    metric = f"mean {document.get('metric')}"
+    header = (
+        "",
+        "policy",
+        "retrains",
+        "alarms (for nothing)",
+        "days",
+        metric,
+        "points lost",
+        "cost",
+        "interval",
+    )
+    return header, rows
+
+
+_TABLES = {
+    "evaluate-gate": _gate_table,
+    "compare-to-prod": _comparison_table,
+    "drift-report": _drift_table,
+    "backtest": _backtest_table,
+}
 
 
 def _aligned(header: Sequence[str], rows: Sequence[Sequence[str]], *, color: bool) -> list[str]:

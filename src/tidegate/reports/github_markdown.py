@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 
 from tidegate.reports import (
+    backtest,
     cells,
     comparison,
     drift,
@@ -160,6 +161,8 @@ def _environment() -> Environment:
     environment.filters["signed_interval"] = _figure(partial(figures.interval, sign=True))
     environment.globals |= {
         "alert": _alert,
+        "backtest_of": backtest.read,
+        "backtest_standing": backtest.standing,
         "count": lambda number, noun: Safe(count(number, noun)),
         "gates": gate,
         "comparisons_of": comparison.read,

@@ -10,6 +10,7 @@ from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 from markupsafe import Markup
 
 from tidegate.reports import (
+    backtest,
     cells,
     charts,
     comparison,
@@ -98,6 +99,8 @@ def _environment() -> Environment:
     style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
     environment.globals |= {
         "MARKS": MARKS,
+        "backtest_of": backtest.read,
+        "backtest_standing": backtest.standing,
         "charts": charts,
         "counted": count,
         "gates": gate,

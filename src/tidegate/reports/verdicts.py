@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tidegate.errors import DataError
-from tidegate.reports import ranking
+from tidegate.reports import backtest, ranking
 from tidegate.reports.escape import SENTENCE_LIMIT, visible
 
 Document = Mapping[str, Any]
@@ -17,6 +17,7 @@ _SUBJECTS = {
     "evaluate-gate": "Gate",
     "compare-to-prod": "Comparison with production",
     "drift-report": "Drift",
+    "backtest": "Backtest",
     "open-retrain-pr": "Retraining",
     "promote": "Promotion",
 }
@@ -212,6 +213,7 @@ _TALLIES = {
     "evaluate-gate": _tally_gate,
     "compare-to-prod": _tally_comparison,
     "drift-report": _tally_drift,
+    "backtest": backtest.tally,
     "open-retrain-pr": _tally_retrain,
     "promote": _tally_promotion,
 }
